@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * scan: one stateless probe type per file. prepare() builds a path's template once, patch() computes what
+ * differs per probe, classify() says whether a packet is an answer to one of ours. All pure.
+ */
+#ifndef TRAWL_SCAN_H
+#define TRAWL_SCAN_H
+#include "result/result.h"
+#include "wire/wire.h"
+
+enum syn_profile { SYN_MINIMAL, SYN_MASSCAN, SYN_LINUX, SYN_WINDOWS, SYN_BSD };
+enum { SCAN_DEFAULT = -1 }; /* "as the profile says" */
+struct scan_conf {
+        enum syn_profile profile;
+        int ttl;    /* 1..255; SCAN_DEFAULT */
+        int mss;    /* 0: leave the option out; SCAN_DEFAULT */
+        int wscale; /* shift count 0..14; -2: leave out; SCAN_DEFAULT */
+        int sackok; /* 0, 1; SCAN_DEFAULT */
+        int tsecho; /* 0: leave out, 1: put in; SCAN_DEFAULT */
+        bool badsum;
+};
+struct scan_source { /* all of addresses × ports is used, picked by a keyed hash of the target */
+        struct ip_addr first;
+        uint32_t count;
+        uint16_t port_first;
+        uint32_t port_count; /* 1..65536; first + count <= 65536 */
+};
+struct scan_key {
+        struct hash_key cookie;            /* 128 random bits, never the seed */
+        const struct scan_source *sources; /* every source set in use: what is addressed to us */
+        unsigned n_sources;
+};
+enum scan_verdict { SCAN_NOT_MINE, SCAN_FORGED, SCAN_ANSWER };
+struct scan_ops {
+        const char *name, *summary;
+        uint8_t proto;
+        int (*prepare)(struct probe_template *, const struct scan_conf *, const struct wire_hop *,
+                       const struct scan_source *, struct err *);
+        /* n patches for n targets of one family; now_us goes into TSval. path and mac are left alone. */
+        void (*patch)(struct patch *, const struct probe_template *, const struct target *, unsigned n,
+                      struct hash_key, uint32_t now_us);
+        /* SCAN_NOT_MINE: not addressed to a source of ours, or no reply to this kind of probe. SCAN_FORGED:
+         * the cookie is wrong. */
+        enum scan_verdict (*classify)(const struct pkt *, const struct scan_key *, uint32_t now_us,
+                                      struct answer *);
+};
+extern const struct scan_ops scan_syn;
+extern const struct scan_ops *const scan_table[]; /* NULL-ended */
+const char *scan_profile_names(void);             /* "minimal|masscan|…" for the help */
+int scan_profile_by_name(const char *);           /* enum syn_profile, or -1 */
+/* The RST that closes what our SYN opened (RFC 9293 §3.10.7.3: seq = the SYN-ACK's ack). Length, 0: no room.
+ */
+size_t scan_build_rst(uint8_t *out, size_t cap, const struct wire_hop *, const struct answer *, uint8_t ttl);
+#endif
