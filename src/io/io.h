@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * io: packets in, packets out. One back-end per file behind one ops table; transmit and receive are opened
+ * apart and may be different back-ends. Also what the kernel knows about links, routes and neighbours. The
+ * hot functions move bursts and never allocate, log, fail or test for NULL.
+ */
+#ifndef TRAWL_IO_H
+#define TRAWL_IO_H
+#include "wire/wire.h"
+
+/* ---- io.c: the door to every back-end ---- */
+struct io_span { /* what may be addressed to us: for the receive filter; inclusive */
+        struct ip_addr first, last;
+        uint16_t port_first, port_last;
+};
+struct io_conf {
+        const char *name; /* interface, or the path of a capture file */
+        bool tx, rx;      /* exactly one */
+        uint32_t slots;   /* frames in the ring, 0: the back-end's default */
+        bool promisc; /* receive: ask for frames sent to MACs that are not ours (--source-ip not our own) */
+        /* this is socket `queue` of `n_queues` on one interface (receive: fanout) */
+        unsigned queue, n_queues, fanout_id;
+        /* receive: a frame is wanted when it is ARP, NDP, or ICMP or TCP to one of these */
+        const struct io_span *ours;
+        unsigned n_ours;      /* 0: everything is wanted */
+        bool all_protocols;   /* receive: to our addresses, whatever the protocol or port (--pcap) */
+        const char *bpf_text; /* --bpf: an extra pcap filter, ANDed; NULL */
+        enum wire_link link;  /* `file`, `null`, `loop` transmit: what to pretend to be */
+};
+struct io_caps {
+        enum wire_link link;
+        uint16_t burst; /* most frames worth handing over at once */
+        uint32_t mtu;
+        bool own_echo; /* receive also sees what this host sends (frame.outgoing is set on it) */
+        bool finite; /* receive ends by itself (a capture file): io_rx_wait then is false at once, for ever */
+};
+struct io_stats {
+        uint64_t tx, tx_bytes, tx_again /* would block, tried again */, tx_errors;
+        uint64_t rx, rx_bytes, rx_missed /* dropped by the kernel for want of room */;
+        int last_error; /* errno of the last refused send */
+};
+struct io_ops {
+        const char *name, *summary;
+        bool can_tx, can_rx;
+        size_t state_size;   /* the core allocates it, zeroed, cache-line aligned */
+        const char *missing; /* NULL, or the package to install: not compiled in, open() says so */
+        /* control path: slow, may fail, explains itself */
+        int (*open)(void *st, const struct io_conf *, struct io_caps *, struct err *);
+        void (*close)(void *st);
+        void (*stats)(void *st, struct io_stats *); /* any thread */
+        /* transmit: reserve lends up to n slots (fewer: call tx_kick and try again), commit hands in the
+         * first n of them in order with len set (no more than were lent since the last commit; the others are
+         * no longer lent, so n = 0 gives all back), kick makes them leave. What
+         * finds no room below stays for the next kick: all has left when stats' tx + tx_errors says so. */
+        unsigned (*tx_reserve)(void *st, struct frame *, unsigned n);
+        void (*tx_commit)(void *st, const struct frame *, unsigned n);
+        void (*tx_kick)(void *st);
+        /* receive: burst lends frames that must be handed back by rx_done in the same order; wait sleeps
+         * until a frame may be there (true) or the time has come (false). */
+        unsigned (*rx_burst)(void *st, struct frame *, unsigned n);
+        void (*rx_done)(void *st, const struct frame *, unsigned n);
+        bool (*rx_wait)(void *st, uint64_t until_mono_ns);
+};
+struct io {
+        const struct io_ops *ops;
+        void *st;
+        struct io_caps caps;
+        bool rx; /* opened to receive, else to send */
+};
+extern const struct io_ops *const io_table[];      /* NULL-ended: afpacket rawip pcap file null loop */
+const struct io_ops *io_by_name(const char *name); /* NULL: unknown */
+/* Opens a back-end. 0, or -1 with a message that names the back-end, the interface and the mend (permission:
+ * run as root or setcap; no such interface: lists those there are). */
+int io_open(struct io *, const struct io_ops *, const struct io_conf *, struct err *);
+void io_close(struct io *); /* closed twice or never opened: nothing happens */
+/* --io auto, transmit: AF_PACKET where layer 2 can be written, else rawip (loopback, own addresses). Says why
+ * in `why` (one line for people). */
+struct io_link;
+const struct io_ops *io_auto_tx(const struct io_link *, bool local, char *why, size_t why_cap);
+
+static inline unsigned io_tx_reserve(struct io *io, struct frame *f, unsigned n)
+{
+        return io->ops->tx_reserve(io->st, f, n);
+}
+static inline void io_tx_commit(struct io *io, const struct frame *f, unsigned n)
+{
+        io->ops->tx_commit(io->st, f, n);
+}
+static inline void io_tx_kick(struct io *io)
+{
+        io->ops->tx_kick(io->st);
+}
+static inline unsigned io_rx_burst(struct io *io, struct frame *f, unsigned n)
+{
+        return io->ops->rx_burst(io->st, f, n);
+}
+static inline void io_rx_done(struct io *io, const struct frame *f, unsigned n)
+{
+        io->ops->rx_done(io->st, f, n);
+}
+static inline bool io_rx_wait(struct io *io, uint64_t until_mono_ns)
+{
+        return io->ops->rx_wait(io->st, until_mono_ns);
+}
+
+/* loop: memory, for tests. Everything sent on a transmit handle named "x" is received on the receive handle
+ * named "x" after `peer` (set before open, may be NULL = identity) turned it into 0..n answers. One pair, one
+ * name. */
+typedef unsigned io_loop_peer(void *arg, const uint8_t *frame, size_t len, uint8_t *out, size_t cap,
+                              size_t *out_len,
+                              unsigned k); /* k-th answer to this frame; returns how many answers there are */
+void io_loop_set_peer(const char *name, io_loop_peer *, void *arg);
+
+/* ---- tap.c: wrappers round any opened back-end. Each takes the inner io over; closing the outer closes it.
+ * ---- */
+struct io_capture; /* a pcap file that several handles write to */
+int io_capture_open(struct io_capture **, const char *path, bool append, enum wire_link, struct err *);
+void io_capture_close(struct io_capture *);
+int io_wrap_capture(struct io *, struct io_capture *,
+                    struct err *); /* receive: frames our filter let through */
+/* --packet-trace: one line per frame on stdout in the layout of outputs.md §15, every protocol, both
+ * directions. */
+int io_wrap_trace(struct io *, uint64_t start_mono_ns, struct err *);
+struct io_fault { /* fault injection; shares in 1/10000; the generator is seeded, so a run can be repeated */
+        uint32_t drop, duplicate, corrupt, truncate, reorder;
+        uint64_t seed;
+};
+int io_wrap_fault(struct io *, const struct io_fault *, struct err *);
+
+/* ---- netif.c, route.c: what the kernel knows (rtnetlink by libmnl) ---- */
+struct io_ifaddr {
+        struct ip_addr ip;
+        uint8_t prefix_len;
+        bool deprecated; /* tentative, deprecated or otherwise not to be used as a source */
+};
+struct io_link {
+        int ifindex;
+        char name[16];
+        enum wire_link link;
+        bool up, loopback, point_to_point, no_arp, is_veth;
+        uint8_t mac[6];
+        uint32_t mtu;
+        struct io_ifaddr *addrs;
+        size_t n_addrs;
+};
+struct io_facts; /* a snapshot */
+int io_facts_load(struct io_facts **, struct err *);
+void io_facts_free(struct io_facts *);
+const struct io_link *io_facts_links(const struct io_facts *, size_t *n);
+const struct io_link *io_facts_by_index(const struct io_facts *, int ifindex);
+const struct io_link *io_facts_by_name(const struct io_facts *,
+                                       const char *name);       /* name, or all digits: index */
+void io_facts_print(const struct io_facts *, void *stdio_file); /* --iflist: interfaces, addresses, routes */
+
+enum io_route_kind {
+        ROUTE_NONE /* unreachable, prohibited, no route */,
+        ROUTE_GATEWAY,
+        ROUTE_ONLINK,
+        ROUTE_LOCAL
+};
+struct io_route {
+        enum io_route_kind kind;
+        int ifindex;
+        struct ip_addr src; /* preferred source; family 0: none found */
+        struct ip_addr via; /* next hop (ROUTE_GATEWAY); may be of the other family (RFC 5549) */
+};
+/* The kernel's answer for one destination (RTM_GETROUTE: rules, metrics and all); oif 0: any interface. */
+int io_route_query(struct io_facts *, const struct ip_addr *dst, int oif, struct io_route *, struct err *);
+/* Cuts [first, last] at every prefix boundary of the kernel's tables (local and on-link ones included) and
+ * asks the kernel about each piece; calls f for each run of neighbouring pieces with an equal answer, in
+ * order. On-link and local pieces keep their kind; the caller resolves neighbours. f's nonzero return ends
+ * the walk. */
+typedef int io_route_fn(void *arg, const struct ip_addr *first, const struct ip_addr *last,
+                        const struct io_route *);
+int io_route_cut(struct io_facts *, const struct ip_addr *first, const struct ip_addr *last, int oif,
+                 io_route_fn *, void *arg, struct err *);
+
+/* ---- neigh.c: next hops' MAC addresses (ARP, RFC 826; NDP, RFC 4861) ----
+ * A bounded table: transmit threads look up without a lock, one thread at a time asks and learns (a mutex
+ * inside guards the writers). Pure logic: time and packets are arguments. Seeded from the kernel's own
+ * neighbour table. */
+struct io_neigh;
+enum io_neigh_state {
+        NEIGH_KNOWN,
+        NEIGH_ASKING,
+        NEIGH_DEAD /* asked `tries` times, no answer */,
+        NEIGH_FULL
+};
+struct io_neigh_ask {
+        int ifindex;
+        struct ip_addr ip;
+};
+int io_neigh_new(struct io_neigh **, size_t capacity, unsigned tries, uint64_t retry_ns, struct err *);
+void io_neigh_free(struct io_neigh *);
+int io_neigh_seed(struct io_neigh *, struct io_facts *,
+                  struct err *); /* from the kernel's table (RTM_GETNEIGH) */
+/* Any thread. An unknown address is entered as ASKING when there is room (NEIGH_FULL: try later). */
+enum io_neigh_state io_neigh_find(struct io_neigh *, int ifindex, const struct ip_addr *, uint8_t mac[6]);
+void io_neigh_learn(struct io_neigh *, int ifindex, const struct ip_addr *, const uint8_t mac[6]);
+/* Which requests are due now, at most `most`; counts the try. */
+unsigned io_neigh_due(struct io_neigh *, uint64_t now_ns, struct io_neigh_ask *, unsigned most);
+#endif

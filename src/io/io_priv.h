@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * io_priv: what the back-ends of this folder share: counters that another thread may read, the queue of lent
+ * transmit slots, the pcap file writer, the socket filter. Nobody outside src/io includes it. Invariant: a
+ * counter has one writer, so adding to it needs no locked instruction.
+ */
+#ifndef TRAWL_IO_PRIV_H
+#define TRAWL_IO_PRIV_H
+#include "io.h"
+#include <stdatomic.h>
+
+extern const struct io_ops io_afpacket_ops, io_rawip_ops, io_pcap_ops, io_file_ops, io_null_ops, io_loop_ops;
+
+/* ---- counters: written by the thread that owns the handle, read by any ---- */
+struct io_counters {
+        _Atomic uint64_t tx, tx_bytes, tx_again, tx_errors, rx, rx_bytes, rx_missed;
+        _Atomic int last_error;
+};
+static inline void ctr_add(_Atomic uint64_t *c, uint64_t n)
+{
+        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+void io_counters_read(const struct io_counters *, struct io_stats *);
+
+/* Opens failing with EPERM or EACCES all need the same advice. Always -1. */
+int io_err_open(struct err *, int code, const char *what, const char *name);
+int io_err_no_interface(struct err *, const char *name); /* lists those there are */
+/* Sleeps in ppoll until fd is readable (or breaks) or the time has come. 1 readable, 0 time, -1 POLLERR. */
+int io_poll_until(int fd, uint64_t until_mono_ns);
+
+/* ---- txq.c: lent slots in a ring ----
+ *
+ *   sent            committed          committed + lent                       sent + n_slots
+ *    |  handed in    |   lent, unfilled   |            free                      |
+ *
+ * All three only grow; a slot's place is its number modulo n_slots (a power of two). */
+struct txq {
+        uint8_t *bytes;
+        uint32_t *len;
+        uint32_t n_slots, stride, cap;
+        uint64_t sent, committed, lent;
+};
+int txq_init(struct txq *, uint32_t slots, uint32_t cap, struct err *);
+void txq_free(struct txq *);
+unsigned txq_reserve(struct txq *, struct frame *, unsigned n);
+void txq_commit(struct txq *, const struct frame *, unsigned n);
+static inline uint32_t txq_place(const struct txq *q, uint64_t number)
+{
+        return (uint32_t)(number & (q->n_slots - 1));
+}
+static inline uint8_t *txq_data(const struct txq *q, uint64_t number)
+{
+        return q->bytes + (size_t)txq_place(q, number) * q->stride;
+}
+
+/* ---- sendq.c: a txq whose slots leave through one or two sockets by sendmmsg ---- */
+struct sendq {
+        struct txq q;
+        struct mmsghdr *msgs; /* one per slot, as are iov and fds */
+        struct iovec *iov;
+        int *fds;
+};
+int sendq_init(struct sendq *, uint32_t slots, uint32_t cap, struct err *);
+void sendq_free(struct sendq *);
+/* Sends what was committed, in order, until all has left or the kernel has no room. Frames refused for any
+ * other reason are counted and skipped. Returns whether the kernel took anything. */
+bool sendq_kick(struct sendq *, struct io_counters *);
+
+/* ---- filter.c: the receive filter as a classic BPF program ---- */
+enum { FILTER_MAX = 4096 }; /* the kernel's own limit, BPF_MAXINSNS */
+struct filter {
+        struct sock_filter *ins; /* bit for bit a struct bpf_insn */
+        unsigned n;
+};
+int filter_make(struct filter *, const struct io_conf *, enum wire_link, struct err *);
+void filter_free(struct filter *);
+
+/* ---- pcapfile.c: capture files, written ----
+ * Whole records only: what did not fit on the disk is taken back, so the file always parses. */
+struct pcap_writer {
+        int fd;
+        bool nano, regular;
+        uint8_t *buf;
+        size_t n;
+        int64_t good; /* bytes in the file, all of them whole records */
+        uint64_t wall_minus_mono;
+        uint64_t lost; /* frames that could not be written */
+        unsigned held; /* frames in buf */
+        int last_error;
+};
+int pcapw_open(struct pcap_writer *, const char *path, bool append, bool nano, enum wire_link, struct err *);
+void pcapw_frame(struct pcap_writer *, uint64_t mono_ns, const struct span *parts, unsigned n_parts);
+void pcapw_flush(struct pcap_writer *);
+void pcapw_close(struct pcap_writer *);
+
+/* ---- pcap.c: reading a capture file is shared by `pcap` and `file` ---- */
+bool pcap_is_file(const char *name, const char **path);
+
+/* ---- tap.c: what the wrappers share ---- */
+struct tap {               /* every wrapper's state begins with this */
+        struct io_ops ops; /* the wrapper's functions under the inner back-end's name */
+        struct io inner;
+};
+/* Puts a wrapper with `state_size` bytes of state round io. The new state, or NULL with e filled. */
+void *tap_wrap(struct io *, const struct io_ops *functions, struct err *);
+void tap_close(void *st);
+void tap_stats(void *st, struct io_stats *);
+unsigned tap_tx_reserve(void *st, struct frame *, unsigned n);
+void tap_tx_commit(void *st, const struct frame *, unsigned n);
+void tap_tx_kick(void *st);
+unsigned tap_rx_burst(void *st, struct frame *, unsigned n);
+void tap_rx_done(void *st, const struct frame *, unsigned n);
+bool tap_rx_wait(void *st, uint64_t until_mono_ns);
+
+/* ---- nl.c: rtnetlink, thinly over libmnl ---- */
+struct nlmsghdr;
+struct nlattr;
+struct mnl_socket;
+struct nl {
+        struct mnl_socket *sock;
+        unsigned seq, portid;
+        uint8_t *buf;
+};
+typedef int nl_fn(const struct nlmsghdr *, void *arg);
+int nl_open(struct nl *, struct err *);
+void nl_close(struct nl *);
+/* Dumps one kind of thing; a dump that changed under way is begun again after `restart(arg)` emptied the
+ * result. */
+int nl_dump(struct nl *, uint16_t type, uint8_t family, nl_fn *, void (*restart)(void *), void *arg,
+            struct err *);
+/* One request, one answer (NULL: the kernel only acknowledged). 0, or the kernel's positive errno. */
+int nl_ask(struct nl *, struct nlmsghdr *, nl_fn *, void *arg);
+struct ip_addr nl_ip(const struct nlattr *, uint8_t family); /* family 0 when missing or of another size */
+/* Walks attributes: those of a message behind a header of `size` bytes, or of any stretch of bytes. */
+const struct nlattr *nl_attr_at(const void *at, const void *end); /* NULL: none whole there */
+const struct nlattr *nl_attr_first(const struct nlmsghdr *, size_t size);
+const struct nlattr *nl_attr_next(const struct nlmsghdr *, const struct nlattr *);
+#define NL_EACH(a, h, size) for (const struct nlattr *a = nl_attr_first(h, size); a; a = nl_attr_next(h, a))
+
+struct io_facts {
+        struct nl nl;
+        struct io_link *links;
+        size_t n_links, cap_links;
+        struct route_cuts *cuts; /* route.c's; made when first needed */
+};
+void route_cuts_free(struct route_cuts *);
+#endif
