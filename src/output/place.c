@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * place: bytes onto the disk. A regular file gets records and trailer in one write over the old trailer; a grouped
+ * one, whose whole tail changes, is written beside and renamed; a pipe gets records only. Invariant: a write that
+ * fails leaves the file as it was before, trailer and all, and the bytes in the buffer.
+ * References: pwritev(2), fallocate(2), rename(2).
+ */
+#include "sink.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Files made as root under sudo belong to the user who called it. */
+static void give_to_sudo_user(int fd)
+{
+        const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+        if (geteuid() != 0 || !uid || !gid || !*uid || !*gid)
+                return;
+        if (fchown(fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10)))
+                log_say(LOG_VERBOSE, "an output file stays root's: %s", strerror(errno));
+}
+
+static int open_any(const char *path, bool *created)
+{
+        struct stat st;
+        bool there = stat(path, &st) == 0;
+        *created = !there;
+        if (there && !S_ISREG(st.st_mode)) /* a FIFO opened for reading too would never see its reader go */
+                return open(path, O_WRONLY | O_CLOEXEC);
+        return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+}
+
+int place_open(struct sink *s, bool keep, struct err *e)
+{
+        struct stat st;
+        bool created;
+        s->fd = open_any(s->path, &created);
+        if (s->fd < 0)
+                return err_set(e, errno, "cannot open the output file \"%s\": %s", s->path, strerror(errno));
+        if (fstat(s->fd, &st))
+                return err_set(e, errno, "cannot look at \"%s\": %s", s->path, strerror(errno));
+        if (created)
+                give_to_sudo_user(s->fd);
+        s->stream = !S_ISREG(st.st_mode);
+        s->dev = st.st_dev;
+        s->ino = st.st_ino;
+        s->file_end = s->stream ? 0 : (uint64_t)st.st_size;
+        if (!keep)
+                s->body_len = 0;
+        return 0;
+}
+
+static void draw_host(void *arg, const struct record *const *recs, size_t n)
+{
+        struct sink *s = arg;
+        size_t before = s->tail.n;
+        s->ops->host(s->st, &s->tail, recs, n);
+        s->st->items += s->tail.n > before;
+}
+
+/* Hosts that are still held stand in front of the trailer and are drawn anew each time. */
+void place_tail(struct sink *s, uint64_t now_wall_ns)
+{
+        uint64_t items = s->st->items;
+        s->tail.n = 0;
+        s->tail.full = false;
+        if (s->groups && !groups_walk(s->groups, draw_host, s))
+                s->tail.full = true;
+        s->ops->trailer(s->st, &s->tail, now_wall_ns);
+        s->st->items = items;
+}
+
+static int all_of(int fd, const struct out_buf *buf, const struct out_buf *tail, uint64_t at)
+{
+        struct iovec v[2] = {{buf->p, buf->n}, {tail->p, tail->n}};
+        size_t left = buf->n + tail->n;
+        while (left) {
+                ssize_t put = pwritev(fd, v, 2, (off_t)at);
+                if (put < 0 && errno == EINTR)
+                        continue;
+                if (put <= 0) {
+                        errno = put == 0 ? ENOSPC : errno;
+                        return -1;
+                }
+                at += (uint64_t)put;
+                left -= (size_t)put;
+                for (int i = 0; i < 2; i++) {
+                        size_t step = MIN((size_t)put, v[i].iov_len);
+                        v[i].iov_base = step ? (uint8_t *)v[i].iov_base + step : v[i].iov_base;
+                        v[i].iov_len -= step;
+                        put -= (ssize_t)step;
+                }
+        }
+        return 0;
+}
+
+/* Asks for the room first, so that a full disk is met before the old trailer is touched. File systems that cannot
+ * tell are tried by writing. */
+static int reserve(int fd, uint64_t at, size_t n)
+{
+        int rc;
+        if (n == 0)
+                return 0;
+        do
+                rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)n);
+        while (rc && errno == EINTR);
+        return rc && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) ? -1 : 0;
+}
+
+/* After a write that failed half way: the old trailer back to its place, and the file back to its length. */
+static void undo(struct sink *s)
+{
+        struct out_buf none = {0};
+        if (all_of(s->fd, &none, &s->tail_disk, s->body_len) || ftruncate(s->fd, (off_t)s->file_end))
+                log_say(LOG_WARN, "\"%s\" ends in a torn record; trawl --repair mends it", s->path);
+}
+
+static void placed(struct sink *s)
+{
+        struct out_buf old = s->tail_disk;
+        s->tail_disk = s->tail;
+        s->tail = old;
+        s->body_len += s->buf.n;
+        s->buf.n = 0;
+        s->failing = false;
+}
+
+static int say_failed(const struct sink *s, int why, struct err *e)
+{
+        const char *mend = why == ENOSPC || why == EDQUOT ? "make room and the scan goes on" : "nothing is lost yet";
+        return err_set(e, why, "cannot write \"%s\": %s (%zu bytes wait in memory; %s)", s->path, strerror(why),
+                       sink_pending(s), mend);
+}
+
+static int place_over(struct sink *s, struct err *e)
+{
+        uint64_t end = s->body_len + s->buf.n + s->tail.n;
+        if (reserve(s->fd, s->body_len, s->buf.n + s->tail.n))
+                return say_failed(s, errno, e);
+        if (all_of(s->fd, &s->buf, &s->tail, s->body_len)) {
+                int why = errno;
+                undo(s);
+                return say_failed(s, why, e);
+        }
+        if (end < s->file_end && ftruncate(s->fd, (off_t)end))
+                return say_failed(s, errno, e);
+        s->file_end = end;
+        placed(s);
+        return 0;
+}
+
+static int copy_body(int from, int to, uint64_t n)
+{
+        off_t at_from = 0, at_to = 0;
+        while (n) {
+                ssize_t put = copy_file_range(from, &at_from, to, &at_to, (size_t)MIN(n, (uint64_t)1 << 30), 0);
+                if (put < 0 && errno == EINTR)
+                        continue;
+                if (put <= 0) {
+                        errno = put == 0 ? EIO : errno;
+                        return -1;
+                }
+                n -= (uint64_t)put;
+        }
+        return 0;
+}
+
+/* The grouped file anew under another name, then renamed over the old: no moment at which it does not parse. */
+static int place_beside(struct sink *s, struct err *e)
+{
+        char beside[SINK_PATH_MAX + 8];
+        struct stat st;
+        snprintf(beside, sizeof(beside), "%s.new", s->path);
+        int fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
+                return place_over(s, e);
+        if (fd < 0)
+                return say_failed(s, errno, e);
+        if (fstat(s->fd, &st) == 0 && (fchmod(fd, st.st_mode & 07777) || fchown(fd, st.st_uid, st.st_gid)))
+                log_say(LOG_VERBOSE, "\"%s\" may not keep its owner: %s", s->path, strerror(errno));
+        if (copy_body(s->fd, fd, s->body_len) || all_of(fd, &s->buf, &s->tail, s->body_len) ||
+            rename(beside, s->path)) {
+                int why = errno;
+                close(fd);
+                unlink(beside);
+                return say_failed(s, why, e);
+        }
+        close(s->fd);
+        s->fd = fd;
+        s->file_end = s->body_len + s->buf.n + s->tail.n;
+        placed(s);
+        return 0;
+}
+
+int place_file(struct sink *s, struct err *e)
+{
+        place_tail(s, clock_wall_ns());
+        if (s->tail.full)
+                return err_set(e, ENOMEM, "not enough memory to write \"%s\"", s->path);
+        return s->groups ? place_beside(s, e) : place_over(s, e);
+}
+
+int place_stream(struct sink *s, struct err *e)
+{
+        size_t done = 0;
+        int why = 0;
+        while (done < s->buf.n && !why) {
+                ssize_t put = write(s->fd, s->buf.p + done, s->buf.n - done);
+                if (put > 0)
+                        done += (size_t)put;
+                else if (put < 0 && errno == EAGAIN)
+                        poll(&(struct pollfd){.fd = s->fd, .events = POLLOUT}, 1, 1000);
+                else if (put == 0 || errno != EINTR)
+                        why = put == 0 ? ENOSPC : errno;
+        }
+        if (done)
+                memmove(s->buf.p, s->buf.p + done, s->buf.n - done);
+        s->buf.n -= done;
+        s->body_len += done;
+        if (!why)
+                return 0;
+        if (why != EPIPE)
+                return say_failed(s, why, e);
+        s->broken_pipe = true;
+        s->buf.n = 0;
+        return err_set(e, EPIPE, "nobody reads \"%s\" any more: its results are dropped from here on", s->given);
+}

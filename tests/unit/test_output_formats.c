@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The writers: golden files for each format from one list of records, outside parsers over them, the bytes of
+ * Debian's masscan for the same records, and the search for a body's end at every truncation and splice.
+ * TRAWL_GOLDEN_WRITE=1 writes the golden files anew, for a reader to judge.
+ */
+#include "test_output.h"
+#include "output/binary.h"
+
+struct made { /* a file made in memory, and where each record of it ends */
+        struct out_buf buf;
+        size_t ends[20], n_ends;
+};
+
+enum mode { AS_IS, BY_HOST, WITH_REASON };
+
+struct maker {
+        struct made *m;
+        const struct out_ops *ops;
+        struct fmt *st;
+};
+
+static void make_host(void *arg, const struct record *const *recs, size_t n)
+{
+        struct maker *k = arg;
+        size_t before = k->m->buf.n;
+        k->ops->host(k->st, &k->m->buf, recs, n);
+        if (k->m->buf.n == before)
+                return;
+        k->st->items++;
+        k->m->ends[k->m->n_ends++] = k->m->buf.n;
+}
+
+static void make_records(struct maker *k, const struct record *r, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                size_t before = k->m->buf.n;
+                k->ops->record(k->st, &k->m->buf, &r[i]);
+                k->st->items++;
+                k->st->tcp_open += r[i].who.proto == 6 && r[i].state == PORT_OPEN;
+                k->st->tcp_closed += r[i].who.proto == 6 && r[i].state == PORT_CLOSED;
+                if (k->m->buf.n > before)
+                        k->m->ends[k->m->n_ends++] = k->m->buf.n;
+        }
+}
+
+static void make(struct made *m, const struct out_ops *ops, const struct record *r, size_t n, enum mode mode,
+                 bool as_masscan)
+{
+        struct out_conf conf = fix_conf(NULL, 0);
+        struct out_run run = fix_run;
+        struct fmt *st = calloc(1, ops->state_size);
+        struct maker k = {m, ops, st};
+        assert_non_null(st);
+        *m = (struct made){0};
+        buf_init(&m->buf, 1 << 20);
+        conf.group_by_host = mode == BY_HOST;
+        conf.reason = mode == WITH_REASON;
+        conf.stylesheet = mode == WITH_REASON ? "a&b.xsl" : NULL;
+        run.as_masscan = as_masscan;
+        st->run = &run;
+        st->conf = &conf;
+        st->opened_wall_ns = (uint64_t)T0 * NS_PER_S;
+        if (ops->setup)
+                ops->setup(st);
+        ops->begin(st, &m->buf);
+        m->ends[m->n_ends++] = m->buf.n;
+        if (ops->grouped || mode == BY_HOST) {
+                struct groups *g = groups_new(1 << 20);
+                for (size_t i = 0; i < n; i++)
+                        assert_true(groups_add(g, &r[i]));
+                assert_true(groups_walk(g, make_host, &k));
+                groups_free(g);
+        } else {
+                make_records(&k, r, n);
+        }
+        ops->trailer(st, &m->buf, (uint64_t)(T0 + 61) * NS_PER_S);
+        free(st);
+}
+
+/* ---- golden files ---------------------------------------------------------------------------------------------- */
+static void compare_golden(const struct made *m, const char *name)
+{
+        char path[256];
+        snprintf(path, sizeof(path), "tests/golden/output/%s", name);
+        if (getenv("TRAWL_GOLDEN_WRITE"))
+                fix_write(path, m->buf.p, m->buf.n);
+        struct span want = fix_read(path);
+        if (want.n != m->buf.n || (want.n && memcmp(want.p, m->buf.p, want.n) != 0)) {
+                fix_write(fix_path("got"), m->buf.p, m->buf.n);
+                fix_shell("diff -a '%s' '%s' >&2", path, fix_path("got"));
+                fail_msg("%s differs", name);
+        }
+        fix_drop(want);
+}
+
+static void golden_one(const struct out_ops *ops, enum mode mode, const char *suffix, size_t most)
+{
+        struct record r[16];
+        size_t n = MIN(fix_all(r), most);
+        struct made m;
+        char name[128];
+        make(&m, ops, r, n, mode, false);
+        snprintf(name, sizeof(name), "%s%s", ops->name, suffix);
+        compare_golden(&m, name);
+        snprintf(name, sizeof(name), "check.%s", ops->ext);
+        fix_write(fix_path(name), m.buf.p, m.buf.n);
+        if (fix_parses(ops, fix_path(name)) == 1)
+                fail_msg("%s%s does not parse", ops->name, suffix);
+        buf_free(&m.buf);
+}
+
+static void services_known(void)
+{
+        svc_load();
+        if (strcmp(svc_name(80, 6), "http") != 0 || strcmp(svc_name(1, 1), "unknown") == 0)
+                skip();
+}
+
+static void every_format_has_its_bytes(void **state)
+{
+        (void)state;
+        services_known();
+        for (size_t i = 0; out_table[i]; i++)
+                golden_one(out_table[i], AS_IS, ".golden", 16);
+}
+
+static void zero_results_are_a_valid_file(void **state)
+{
+        (void)state;
+        for (size_t i = 0; out_table[i]; i++)
+                golden_one(out_table[i], AS_IS, ".empty.golden", 0);
+}
+
+static void grouped_formats_have_one_entry_per_host(void **state)
+{
+        (void)state;
+        services_known();
+        for (size_t i = 0; out_table[i]; i++)
+                if (out_table[i]->host && !out_table[i]->grouped)
+                        golden_one(out_table[i], BY_HOST, ".byhost.golden", 16);
+}
+
+static void reason_adds_to_text_formats(void **state)
+{
+        (void)state;
+        services_known();
+        golden_one(&out_list, WITH_REASON, ".reason.golden", 16);
+        golden_one(&out_grepable, WITH_REASON, ".reason.golden", 16);
+        golden_one(&out_xml, WITH_REASON, ".style.golden", 2);
+        golden_one(&out_xml_nmap, WITH_REASON, ".style.golden", 2);
+}
+
+/* ---- where does the body end? ------------------------------------------------------------------------------------ */
+/* Whole records within the first `upto` bytes. */
+static size_t whole_upto(const struct made *m, size_t upto)
+{
+        size_t end = 0;
+        for (size_t i = 0; i < m->n_ends; i++)
+                if (m->ends[i] <= upto)
+                        end = m->ends[i];
+        return end;
+}
+
+/* The length to keep of n bytes. XML records are whole without the line end; a splice may cost a binary file its
+ * last record. */
+static bool is_right(const struct out_ops *ops, const struct made *m, size_t n, int64_t got, bool spliced)
+{
+        size_t slack = ops == &out_xml ? 2 : ops == &out_xml_nmap ? 1 : 0, want = whole_upto(m, n + slack);
+        if (got >= (int64_t)(want - slack) && got <= (int64_t)want)
+                return true;
+        return spliced && ops == &out_binary && got == (int64_t)whole_upto(m, want - 1);
+}
+
+static void every_truncation_keeps_the_whole_records(void **state)
+{
+        struct record r[16];
+        (void)state;
+        for (size_t i = 0; out_table[i]; i++) {
+                const struct out_ops *ops = out_table[i];
+                struct made m;
+                make(&m, ops, r, fix_all(r), AS_IS, false);
+                for (size_t n = 1; n <= m.buf.n; n++) {
+                        bool empty;
+                        uint8_t *exact = malloc(n); /* so that reading past the end is seen */
+                        assert_non_null(exact);
+                        memcpy(exact, m.buf.p, n);
+                        int64_t got = ops->body_end(span_of(exact, n), &empty);
+                        size_t want = whole_upto(&m, n);
+                        free(exact);
+                        if (n < m.ends[0] || (m.ends[0] == 0 && n < m.ends[1] && got < 0))
+                                continue; /* no header yet: any answer but a crash */
+                        if (!is_right(ops, &m, n, got, false))
+                                fail_msg("%s cut at %zu: %lld instead of %zu", ops->name, n, (long long)got, want);
+                        assert_int_equal(empty, got <= (int64_t)m.ends[0]);
+                }
+                buf_free(&m.buf);
+        }
+}
+
+/* A kill inside the write: records after the k-th up to byte w are new, behind them lies the old trailer. */
+static void splice_at(const struct out_ops *ops, const struct made *full, size_t body, const struct out_buf *tail,
+                      size_t w)
+{
+        uint8_t file[65536];
+        size_t n = MAX(body + w, body + tail->n);
+        bool empty;
+        memcpy(file, full->buf.p, body);
+        memcpy(file + body, tail->p, tail->n);
+        memcpy(file + body, full->buf.p + body, w);
+        int64_t got = ops->body_end(span_of(file, n), &empty);
+        if (!is_right(ops, full, body + w, got, true))
+                fail_msg("%s, body %zu, torn after %zu: keeps %lld of %zu", ops->name, body, w, (long long)got,
+                         whole_upto(full, body + w));
+}
+
+static void splices_of(const struct out_ops *ops)
+{
+        struct record r[16];
+        struct made full, part;
+        size_t n = fix_all(r);
+        make(&full, ops, r, n, AS_IS, false);
+        for (size_t k = 0; k <= n; k++) {
+                make(&part, ops, r, k, AS_IS, false);
+                size_t body = part.ends[part.n_ends - 1];
+                struct out_buf tail = {.p = part.buf.p + body, .n = part.buf.n - body};
+                for (size_t w = 0; body + w < full.buf.n; w++)
+                        splice_at(ops, &full, body, &tail, w);
+                buf_free(&part.buf);
+        }
+        buf_free(&full.buf);
+}
+
+static void every_splice_with_an_old_trailer_is_seen(void **state)
+{
+        (void)state;
+        for (size_t i = 0; out_table[i]; i++)
+                if (!out_table[i]->grouped && out_table[i]->begin != fmt_no_header)
+                        splices_of(out_table[i]);
+}
+
+static void every_file_is_known_by_its_content(void **state)
+{
+        struct record r[16];
+        (void)state;
+        for (size_t i = 0; out_table[i]; i++) {
+                struct made m;
+                make(&m, out_table[i], r, fix_all(r), AS_IS, i % 2);
+                for (size_t k = 0; out_table[k] && m.buf.n; k++) {
+                        bool empty, knows = out_table[k]->body_end(span_of(m.buf.p, m.buf.n), &empty) >= 0;
+                        if (knows != (i == k))
+                                fail_msg("%s %s a %s file", out_table[k]->name, knows ? "takes" : "refuses",
+                                         out_table[i]->name);
+                }
+                buf_free(&m.buf);
+        }
+}
+
+/* ---- masscan's bytes ------------------------------------------------------------------------------------------------ */
+static void mask_dates(const char *path)
+{
+        assert_int_equal(fix_shell("sed -i -E 's/(initiated|done at) .*$/\\1 DATE/; s/Masscan [0-9.]+/Masscan V/; "
+                                   "s/TCP\\([^)]*\\) UDP\\([^)]*\\)/TCP() UDP()/' '%s'", path), 0);
+}
+
+static void masscan_writes_the_same(void **state)
+{
+        static const struct out_ops *const same[] = {&out_list, &out_json, &out_ndjson, &out_grepable, &out_unicornscan,
+                                                     &out_hostonly};
+        struct record r[16];
+        struct made m;
+        size_t n = fix_plain(r);
+        (void)state;
+        if (geteuid() != 0 || !fix_has("masscan") || !fix_has("unshare"))
+                skip();
+        make(&m, &out_binary, r, n, AS_IS, true);
+        fix_write(fix_path("ours.bin"), m.buf.p, m.buf.n);
+        buf_free(&m.buf);
+        for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+                make(&m, same[i], r, n, AS_IS, true);
+                fix_write(fix_path("ours"), m.buf.p, m.buf.n);
+                buf_free(&m.buf);
+                assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -o%s '%s' 2>/dev/null",
+                                           fix_path("ours.bin"), same[i]->letter, fix_path("theirs")), 0);
+                mask_dates(fix_path("ours"));
+                mask_dates(fix_path("theirs"));
+                assert_true(access(fix_path("theirs"), R_OK) == 0);
+                if (fix_shell("diff -a '%s' '%s' >&2", fix_path("ours"), fix_path("theirs")))
+                        fail_msg("%s differs from masscan's", same[i]->name);
+        }
+}
+
+static void masscan_writes_the_same_binary(void **state)
+{
+        struct record r[16];
+        struct made m;
+        (void)state;
+        if (geteuid() != 0 || !fix_has("masscan") || !fix_has("unshare"))
+                skip();
+        make(&m, &out_binary, r, fix_plain(r), AS_IS, true);
+        fix_write(fix_path("ours.bin"), m.buf.p, m.buf.n);
+        assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -oB '%s' 2>/dev/null",
+                                   fix_path("ours.bin"), fix_path("theirs.bin")), 0);
+        struct span theirs = fix_read(fix_path("theirs.bin"));
+        assert_int_equal(theirs.n, m.buf.n);
+        assert_memory_equal(theirs.p + BIN_HEADER_LEN, m.buf.p + BIN_HEADER_LEN, m.buf.n - BIN_HEADER_LEN);
+        assert_memory_equal(theirs.p, m.buf.p, 14); /* up to the start time */
+        fix_drop(theirs);
+        buf_free(&m.buf);
+}
+
+/* What masscan cannot say must not keep it from reading the rest. */
+static void masscan_reads_past_our_facts(void **state)
+{
+        struct record r[16], plain[16];
+        struct made m;
+        size_t n = fix_all(r), kept = 0;
+        (void)state;
+        if (geteuid() != 0 || !fix_has("masscan") || !fix_has("unshare"))
+                skip();
+        make(&m, &out_binary, r, n, AS_IS, false);
+        fix_write(fix_path("facts.bin"), m.buf.p, m.buf.n);
+        buf_free(&m.buf);
+        for (size_t i = 0; i < n; i++)
+                if (r[i].state != PORT_FILTERED && r[i].state != PORT_UP)
+                        plain[kept++] = r[i];
+        make(&m, &out_list, plain, kept, AS_IS, true);
+        fix_write(fix_path("want"), m.buf.p, m.buf.n);
+        buf_free(&m.buf);
+        assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -oL '%s' 2>/dev/null",
+                                   fix_path("facts.bin"), fix_path("theirs")), 0);
+        assert_int_equal(fix_shell("diff -a '%s' '%s' >&2", fix_path("want"), fix_path("theirs")), 0);
+}
+
+/* ---- small things ---------------------------------------------------------------------------------------------------- */
+static void numbers_and_addresses(void **state)
+{
+        static const uint64_t numbers[] = {0, 9, 10, 99, 100, 65535, 4294967295, UINT64_MAX};
+        static const uint32_t addresses[] = {0, 0xffffffff, 0x0a000001, 0x010a6401, 0xc0a80a09};
+        char want[64];
+        struct out_buf b;
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+                buf_init(&b, 4096);
+                buf_dec(&b, numbers[i]);
+                snprintf(want, sizeof(want), "%llu", (unsigned long long)numbers[i]);
+                assert_int_equal(b.n, strlen(want));
+                assert_memory_equal(b.p, want, b.n);
+                buf_free(&b);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+                uint32_t v = addresses[i];
+                struct ip_addr ip = ip_v4(v);
+                buf_init(&b, 4096);
+                fmt_ip(&b, &ip);
+                snprintf(want, sizeof(want), "%u.%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
+                assert_int_equal(b.n, strlen(want));
+                assert_memory_equal(b.p, want, b.n);
+                buf_free(&b);
+        }
+}
+
+static void a_full_buffer_takes_nothing_more(void **state)
+{
+        struct out_buf b;
+        (void)state;
+        buf_init(&b, 5000);
+        for (int i = 0; i < 600; i++)
+                BUF_LIT(&b, "0123456789");
+        assert_int_equal(b.n, 5000);
+        assert_true(b.full);
+        buf_free(&b);
+}
+
+static void csv_fields_are_checked(void **state)
+{
+        struct err e;
+        (void)state;
+        assert_int_equal(csv_check(NULL, &e), 0);
+        assert_int_equal(csv_check("ip,port", &e), 0);
+        assert_int_equal(csv_check(" ip , banner", &e), 0);
+        assert_int_equal(csv_check(out_field_names(), &e), 0);
+        assert_int_equal(csv_check("ip,prot", &e), -1);
+        assert_non_null(strstr(e.text, "\"prot\""));
+        assert_int_equal(csv_check("", &e), -1);
+        assert_int_equal(csv_check("ip,,port", &e), -1);
+        assert_int_equal(csv_check("ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,"
+                                   "ip,ip,ip,ip,ip", &e), -1);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(every_format_has_its_bytes),
+                cmocka_unit_test(zero_results_are_a_valid_file),
+                cmocka_unit_test(grouped_formats_have_one_entry_per_host),
+                cmocka_unit_test(reason_adds_to_text_formats),
+                cmocka_unit_test(every_truncation_keeps_the_whole_records),
+                cmocka_unit_test(every_splice_with_an_old_trailer_is_seen),
+                cmocka_unit_test(every_file_is_known_by_its_content),
+                cmocka_unit_test(masscan_writes_the_same),
+                cmocka_unit_test(masscan_writes_the_same_binary),
+                cmocka_unit_test(masscan_reads_past_our_facts),
+                cmocka_unit_test(numbers_and_addresses),
+                cmocka_unit_test(a_full_buffer_takes_nothing_more),
+                cmocka_unit_test(csv_fields_are_checked),
+        };
+        return cmocka_run_group_tests(tests, fix_dir_make, fix_dir_drop);
+}
