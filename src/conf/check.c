@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * check: what only the whole configuration can tell: is there something to scan, do the parts agree, is the
+ * kind of probe here yet. Runs once, after everything was read. What needs the plan (a billion addresses,
+ * reserved ranges) or the machine (interfaces, rights) is checked later by those who know.
+ */
+#include "option.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct {
+        uint32_t first, last;
+        const char *what, *prefix;
+} not_yet[] = {{TGT_UDP, TGT_SCTP - 1, "UDP probes", "U:"},
+               {TGT_SCTP, TGT_ICMP_ECHO - 1, "SCTP probes", "S:"},
+               {TGT_ICMP_ECHO, TGT_ICMP_TIME, "ICMP probes", "I:"},
+               {TGT_ARP, TGT_ARP, "ARP probes", "I:"},
+               {TGT_IPPROTO, TGT_PORTS_MAX - 1, "IP protocol probes", "O:"}};
+
+static int check_probe_kinds(const struct conf *c, struct err *e)
+{
+        const struct conf_private *p = c->private_;
+        for (size_t i = 0; i < tgt_ports_count(c->ports); i++) {
+                uint32_t flat = tgt_ports_at(c->ports, i);
+                for (size_t k = 0; k < ARRAY_LEN(not_yet); k++) {
+                        uint32_t base =
+                                flat >= TGT_ICMP_ECHO && flat <= TGT_ARP ? TGT_ICMP_ECHO : not_yet[k].first;
+                        if (flat >= not_yet[k].first && flat <= not_yet[k].last)
+                                return err_set(e, 0,
+                                               "port %s%u: %s are not in this version yet: only TCP ports "
+                                               "can be scanned",
+                                               not_yet[k].prefix, flat - base, not_yet[k].what);
+                }
+        }
+        if (p->want_udp || p->want_other)
+                return err_set(
+                        e, 0,
+                        "-s%s: such probes are not in this version yet: only TCP SYN scans (-sS) can be done",
+                        p->want_udp ? "U" : "O or -sZ");
+        return 0;
+}
+
+static int check_something_to_do(const struct conf *c, struct err *e)
+{
+        if (c->resume_file)
+                return 0; /* the checkpoint knows */
+        if (tgt_set_empty(c->include))
+                return err_set(e, 0, "nothing to scan: give addresses, as in: trawl 192.0.2.0/24 -p80");
+        if (tgt_ports_count(c->ports) == 0)
+                return err_set(e, 0,
+                               "no ports to scan: give some, as in -p80,443, -p1-1000 or --top-ports 100");
+        return 0;
+}
+
+static int check_shards(const struct conf *c, struct err *e)
+{
+        if (c->shards > 1 && !c->has_seed)
+                return err_set(e, 0,
+                               "--shard %u/%u: give --seed NUMBER too, the same to every shard: the order "
+                               "comes from it",
+                               c->shard, c->shards);
+        return 0;
+}
+
+/* A resumed scan walks the order it began in. */
+static int check_resumed(struct conf *c, struct err *e)
+{
+        const struct conf_private *p = c->private_;
+        if (!c->resume_file)
+                return 0;
+        if (p->fixed_seed && c->seed != p->fixed_seed)
+                return err_set(e, 0,
+                               "--seed %llu: the scan to resume began with seed %llu, and its order hangs on "
+                               "it: leave "
+                               "the option out",
+                               (unsigned long long)c->seed, (unsigned long long)p->fixed_seed);
+        if (c->shard != p->fixed_shard || c->shards != p->fixed_shards)
+                return err_set(e, 0, "--shard %u/%u: the scan to resume is shard %u/%u: leave the option out",
+                               c->shard, c->shards, p->fixed_shard, p->fixed_shards);
+        if (conf_was_set(c, "resume-index"))
+                return err_set(e, 0,
+                               "--resume-index and --resume contradict each other: the checkpoint knows "
+                               "where to go on");
+        if (!conf_was_set(c, "checkpoint") && c->checkpoint_file)
+                return conf_own_checkpoint(c, c->resume_file, e);
+        return 0;
+}
+
+static int check_readscan(const struct conf *c, struct err *e)
+{
+        if (c->n_banner_types && c->op != OP_READSCAN)
+                return err_set(e, 0,
+                               "--banner-types selects among what --readscan reads: banners are not in this "
+                               "version yet");
+        return 0;
+}
+
+/* The checkpoint and every output are different files. */
+static int check_paths(const struct conf *c, struct err *e)
+{
+        for (size_t i = 0; c->checkpoint_file && i < c->out.n_files; i++)
+                if (strcmp(c->out.files[i].path, c->checkpoint_file) == 0)
+                        return err_set(e, 0,
+                                       "\"%.200s\" is the checkpoint and an output at once: give one of them "
+                                       "another name",
+                                       c->checkpoint_file);
+        for (size_t k = 0; c->op == OP_READSCAN && k < c->n_files; k++)
+                for (size_t i = 0; i < c->out.n_files; i++)
+                        if (strcmp(c->out.files[i].path, c->files[k]) == 0 && strcmp(c->files[k], "-") != 0)
+                                return err_set(e, 0,
+                                               "\"%.200s\" is to be read and written at once: give the "
+                                               "output another name",
+                                               c->files[k]);
+        return 0;
+}
+
+int conf_check(struct conf *c, struct err *e)
+{
+        bool scans = c->op == OP_SCAN;
+        if ((scans || c->op == OP_LIST) && (check_something_to_do(c, e) || check_shards(c, e)))
+                return -1;
+        if (scans && check_probe_kinds(c, e))
+                return -1;
+        if (check_resumed(c, e) || check_readscan(c, e) || check_paths(c, e))
+                return -1;
+        return scans || c->op == OP_READSCAN ? out_check(&c->out, e) : 0;
+}
