@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * devs: the interfaces (or files) of a scan. Each has one transmit handle per transmit thread, and per
+ * receive thread one receive handle and one small transmit handle of its own for RST and ARP, so that no
+ * thread ever waits for another to send.
+ */
+#include "eng.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool io_is(const char *name, const char *want)
+{
+        return name && strcmp(name, want) == 0;
+}
+
+bool eng_io_is_virtual(const struct eng *g)
+{
+        const struct conf *c = g->conf;
+        return c->offline || io_is(c->io_tx, "null") || io_is(c->io_tx, "file") || io_is(c->io_tx, "loop");
+}
+
+static int choose_tx(struct eng *g, struct dev *d, struct err *e)
+{
+        const struct conf *c = g->conf;
+        const char *name = c->offline ? "null" : c->io_tx;
+        char why[256] = "";
+        if (name && strcmp(name, "auto") != 0) {
+                d->tx_ops = io_by_name(name);
+                if (!d->tx_ops || !d->tx_ops->can_tx)
+                        return err_set(e, 0,
+                                       "--io-tx \"%s\": no such transmit back-end; see --help for the list",
+                                       name);
+                return 0;
+        }
+        d->tx_ops = io_auto_tx(d->link, d->local, why, sizeof(why));
+        if (why[0])
+                log_say(LOG_VERBOSE, "%s", why);
+        return 0;
+}
+
+static int choose_rx(struct eng *g, struct dev *d, struct err *e)
+{
+        const char *name = g->conf->io_rx;
+        if (name && strcmp(name, "auto") != 0) {
+                d->rx_ops = io_by_name(name);
+                if (!d->rx_ops || !d->rx_ops->can_rx)
+                        return err_set(e, 0,
+                                       "--io-rx \"%s\": no such receive back-end; see --help for the list",
+                                       name);
+                return 0;
+        }
+        if (g->conf->offline || io_is(g->conf->io_tx, "null") || io_is(g->conf->io_tx, "file"))
+                return 0; /* nothing is sent, nothing comes back */
+        d->rx_ops = io_by_name(io_is(g->conf->io_tx, "loop") ? "loop" : "afpacket");
+        return 0;
+}
+
+int eng_add_dev(struct eng *g, int ifindex, const char *name, unsigned slot, bool local, unsigned *index,
+                struct err *e)
+{
+        for (unsigned i = 0; i < g->n_devs; i++) {
+                struct dev *d = &g->devs[i];
+                if (d->ifindex == ifindex && d->slot == slot && d->local == local && !strcmp(d->name, name)) {
+                        *index = i;
+                        return 0;
+                }
+        }
+        if (g->n_devs == ENG_DEVS_MAX)
+                return err_set(e, 0, "the targets need more than %d interfaces: give --adapter",
+                               ENG_DEVS_MAX);
+        struct dev *d = &g->devs[g->n_devs];
+        memset(d, 0, sizeof(*d));
+        d->ifindex = ifindex;
+        d->slot = slot;
+        d->local = local;
+        d->vlan = (uint16_t)g->conf->adapters[slot].vlan;
+        d->link = g->kernel && ifindex ? io_facts_by_index(g->kernel, ifindex) : NULL;
+        size_t n = MIN(strlen(name), sizeof(d->name) - 1);
+        memcpy(d->name, name, n);
+        if (g->conf->adapters[slot].has_mac)
+                memcpy(d->mac, g->conf->adapters[slot].mac, 6);
+        else if (d->link)
+                memcpy(d->mac, d->link->mac, 6);
+        if (choose_tx(g, d, e) || choose_rx(g, d, e))
+                return -1;
+        d->tx_link = d->tx_ops == io_by_name("rawip") ? LINK_RAW : d->link ? d->link->link : LINK_ETHER;
+        *index = g->n_devs++;
+        return 0;
+}
+
+static bool owns(const struct dev *d, const struct ip_addr *ip)
+{
+        for (size_t i = 0; d->link && i < d->link->n_addrs; i++)
+                if (d->link->addrs[i].ip.family == ip->family && d->link->addrs[i].ip.lo == ip->lo &&
+                    d->link->addrs[i].ip.hi == ip->hi)
+                        return true;
+        return false;
+}
+
+static int open_tx(struct eng *g, struct dev *d, struct io *io, unsigned queue, unsigned n, struct err *e)
+{
+        struct io_conf c = {.name = d->name, .tx = true, .queue = queue, .n_queues = n, .link = d->tx_link};
+        if (d->tx_ops == io_by_name("file"))
+                c.name = g->conf->tx_file;
+        if (d->local)
+                c.name = NULL; /* raw IP to our own addresses: the kernel picks the device */
+        if (io_open(io, d->tx_ops, &c, e))
+                return -1;
+        d->tx_link = io->caps.link;
+        if (g->conf->packet_trace && io_wrap_trace(io, g->start_ns, e))
+                return -1;
+        const struct io_fault *f = &g->conf->fault_tx;
+        if ((f->drop || f->duplicate || f->corrupt || f->truncate || f->reorder) && io_wrap_fault(io, f, e))
+                return -1;
+        return 0;
+}
+
+static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
+{
+        static struct io_span spans[ARRAY_LEN(((struct eng *)0)->sources)];
+        struct io_conf c = {.name = d->name,
+                            .rx = true,
+                            .queue = queue,
+                            .n_queues = g->n_rx,
+                            .ours = spans,
+                            .n_ours = g->n_sources,
+                            .all_protocols = g->conf->pcap_file != NULL,
+                            .bpf_text = g->conf->bpf_text,
+                            .link = d->tx_link,
+                            .fanout_id = ((unsigned)getpid() + d->slot * 8u + (unsigned)d->ifindex) & 0xffff};
+        for (unsigned i = 0; i < g->n_sources; i++) {
+                const struct scan_source *s = &g->sources[i];
+                spans[i] = (struct io_span){.first = s->first,
+                                            .last = ip_add(s->first, s->count - 1),
+                                            .port_first = s->port_first,
+                                            .port_last = (uint16_t)(s->port_first + s->port_count - 1)};
+                c.promisc |= d->link && !d->local && s->first.family &&
+                             (s->count > 1 || !owns(d, &s->first)) && g->n_slots == 1;
+        }
+        if (g->conf->rx_file && (d->rx_ops == io_by_name("pcap")))
+                c.name = g->conf->rx_file;
+        if (io_open(&d->rx[queue], d->rx_ops, &c, e))
+                return -1;
+        if (g->capture && io_wrap_capture(&d->rx[queue], g->capture, e))
+                return -1;
+        const struct io_fault *f = &g->conf->fault_rx;
+        if ((f->drop || f->duplicate || f->corrupt || f->truncate || f->reorder) &&
+            io_wrap_fault(&d->rx[queue], f, e))
+                return -1;
+        if (g->conf->packet_trace && io_wrap_trace(&d->rx[queue], g->start_ns, e))
+                return -1;
+        return 0;
+}
+
+int eng_open_devs(struct eng *g, struct err *e)
+{
+        if (g->conf->pcap_file &&
+            io_capture_open(&g->capture, g->conf->pcap_file, g->conf->resume_file != NULL,
+                            g->n_devs ? g->devs[0].tx_link : LINK_ETHER, e))
+                return -1;
+        for (unsigned i = 0; i < g->n_devs; i++) {
+                struct dev *d = &g->devs[i];
+                for (unsigned q = 0; d->rx_ops && q < g->n_rx; q++)
+                        if (open_rx(g, d, q, e) || open_tx(g, d, &d->reply[q], q, g->n_rx, e))
+                                return -1;
+                for (unsigned q = 0; q < g->n_tx; q++)
+                        if (open_tx(g, d, &d->tx[q], q, g->n_tx, e))
+                                return -1;
+                if (d->rx_ops && d->tx_link == LINK_ETHER && open_tx(g, d, &d->ask, 0, 1, e))
+                        return -1;
+        }
+        return 0;
+}
+
+void eng_close_devs(struct eng *g)
+{
+        for (unsigned i = 0; i < g->n_devs; i++) {
+                struct dev *d = &g->devs[i];
+                io_close(&d->ask);
+                for (unsigned q = 0; q < ENG_TX_MAX; q++)
+                        io_close(&d->tx[q]);
+                for (unsigned q = 0; q < ENG_RX_MAX; q++) {
+                        io_close(&d->rx[q]);
+                        io_close(&d->reply[q]);
+                }
+        }
+        if (g->capture)
+                io_capture_close(g->capture);
+        g->capture = NULL;
+        g->n_devs = 0;
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * eng: the engine's own header: what its threads share and who owns what. Set up once by plan.c and paths.c,
+ * then read-only, but for the members marked atomic, which are the only traffic between threads besides
+ * rings.
+ *
+ *   tx threads ──probes──> wire          rx threads ──answers (ring)──> writer ──> journal, outputs,
+ * checkpoint ^  └─ window (answered bits) <──────┘  └─ RST, ARP (own send handle, same rate) └──────── stop,
+ * pause <── main (signals, status, neighbours) ──┘
+ */
+#ifndef TRAWL_ENG_H
+#define TRAWL_ENG_H
+#include "engine.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { ENG_TX_MAX = 64, ENG_RX_MAX = 16, ENG_DEVS_MAX = 64, ENG_BATCH = 64, ENG_NO_PATH = 0xffff };
+
+/* ---- rate.c: one bucket for every frame we send
+ * ------------------------------------------------------------ A virtual clock (GCRA, ITU-T I.371): `due` is
+ * when the next frame may leave. It never lags behind now by more than one frame plus one millisecond, so
+ * that is the largest burst, and time lost to a stall is not made up. */
+struct rate {
+        _Atomic uint64_t due;       /* in 1/256 ns since epoch_ns */
+        _Atomic uint64_t per_frame; /* 1/256 ns per frame */
+        _Atomic uint64_t stalls, stall_ns;
+        _Atomic uint32_t replies_waiting; /* probes yield while replies wait */
+        uint64_t epoch_ns;
+};
+void rate_init(struct rate *, double pps, uint64_t now_ns);
+void rate_set(struct rate *, double pps);
+double rate_pps(const struct rate *);
+/* At most `want` frames may leave now; how many. Any thread. */
+unsigned rate_take(struct rate *, unsigned want, uint64_t now_ns);
+uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
+void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
+
+/* ---- window.c: which positions of the order were answered
+ * --------------------------------------------------- A ring bitmap over the positions still inside retries ×
+ * delay + horizon; see ARCHITECTURE.md "Retries". */
+struct window {
+        _Atomic uint64_t *bits;
+        _Atomic uint32_t *sent_ms; /* per 64 positions: when they were first sent */
+        uint64_t mask;             /* positions in the ring - 1 */
+        _Atomic uint64_t low;      /* everything below is settled */
+        _Atomic uint64_t next;     /* next position to claim */
+};
+int window_init(struct window *, uint64_t positions, struct err *);
+void window_free(struct window *);
+/* Claims up to `want` positions from next, never past `end` nor half a ring above low, and forgets their
+ * bits. Returns how many. */
+uint64_t window_claim(struct window *, uint64_t *first, uint64_t want, uint64_t end);
+void window_mark(struct window *, uint64_t pos); /* answered; ignored outside the window */
+bool window_answered(const struct window *, uint64_t pos);
+void window_sent(struct window *, uint64_t pos, uint32_t now_ms);
+uint32_t window_age_ms(const struct window *, uint64_t pos, uint32_t now_ms); /* since sent; 0: unknown */
+
+/* ---- devices and paths (paths.c)
+ * ------------------------------------------------------------------------------ */
+struct dev { /* one interface (or file) frames leave and arrive through */
+        int ifindex;
+        char name[256];
+        const struct io_link *link; /* NULL: not an interface */
+        const struct io_ops *tx_ops, *rx_ops;
+        bool local; /* loopback or own addresses: raw IP */
+        struct io tx[ENG_TX_MAX], rx[ENG_RX_MAX], reply[ENG_RX_MAX];
+        struct io ask; /* neighbour requests, main thread */
+        enum wire_link tx_link;
+        uint8_t mac[6];
+        uint16_t vlan;
+        unsigned slot; /* which --adapter[n] it came from */
+};
+struct path { /* everything that is constant for a stretch of targets */
+        unsigned dev, slot;
+        uint8_t family;
+        enum io_route_kind kind;
+        struct ip_addr via; /* gateway */
+        struct wire_hop hop;
+        bool mac_known; /* else look up via (gateway) or the target itself (on-link) */
+        struct scan_source source;
+        struct probe_template tmpl;
+};
+struct stretch { /* addresses [first, last] leave by `path`; sorted; per slot */
+        struct ip_addr first, last;
+        uint16_t path;
+};
+
+struct counters { /* one per thread, only its owner writes */
+        _Alignas(CACHE_LINE) _Atomic uint64_t probes, retries, replies, replies_dropped, unreachable,
+                unresolved, targets;
+        _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS], echo;
+};
+#define COUNT(c, n)                                                                                   \
+        atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + (uint64_t)(n), \
+                              memory_order_relaxed)
+
+struct found { /* rx -> writer */
+        struct answer answer;
+        uint64_t index, wall_ns;
+};
+
+struct tallies { /* the writer's own; atomic so that main can show them */
+        _Atomic uint64_t open, closed, filtered, duplicates, upgrades, records;
+        _Atomic uint64_t last_answer_ms;   /* since start */
+        _Atomic uint64_t blocked_since_ms; /* an output does not take bytes; 0: it does */
+};
+
+enum stop_why {
+        STOP_NO,
+        STOP_SIGNAL,
+        STOP_RUNTIME,
+        STOP_RESULTS,
+        STOP_TARGETS,
+        STOP_BROKEN_PIPE,
+        STOP_FAILED
+};
+
+struct eng {
+        struct conf *conf;
+        struct tgt_plan *plan;
+        struct tgt_plan_facts facts;
+        struct tgt_order orders[2]; /* --infinite: this round's and the last one's */
+        _Atomic(const struct tgt_order *) order;
+        uint64_t seed;
+        uint64_t pos_start, pos_end; /* this shard's arc, cut by --resume-index and -count */
+        struct scan_key key;
+        struct scan_source sources[2 * CONF_ADAPTERS_MAX + ENG_DEVS_MAX];
+        unsigned n_sources;
+        uint16_t port_first, port_count; /* default source ports, kept over a resume */
+
+        struct io_facts *kernel;
+        struct io_neigh *neigh;
+        struct dev devs[ENG_DEVS_MAX];
+        unsigned n_devs;
+        struct path *paths;
+        size_t n_paths, cap_paths;
+        struct stretch *stretches[CONF_ADAPTERS_MAX];
+        size_t n_stretches[CONF_ADAPTERS_MAX], cap_stretches[CONF_ADAPTERS_MAX];
+        unsigned n_slots;
+        struct io_capture *capture;
+
+        unsigned n_tx, n_rx;
+        struct rate rate;
+        struct window window;
+        uint32_t probe_len; /* longest probe frame, for bandwidth and rates */
+        struct counters tx_count[ENG_TX_MAX], rx_count[ENG_RX_MAX];
+        struct ring found[ENG_RX_MAX];
+        struct tallies tally;
+
+        uint64_t start_ns, start_wall_ns;
+        _Atomic int stop;      /* enum stop_why: no new probes */
+        _Atomic bool tx_pause; /* results pile up: probes wait */
+        _Atomic bool tx_quit, rx_quit, writer_quit;
+        _Atomic bool hurry; /* second Ctrl-C: leave now */
+        _Atomic unsigned tx_running;
+        _Atomic uint64_t tx_oldest[ENG_TX_MAX]; /* lowest position a thread still owes something; MAX: none */
+        _Atomic uint64_t rx_caught_up_ns[ENG_RX_MAX]; /* frames up to here were looked at */
+        _Atomic uint64_t last_send_ns;
+        _Atomic uint32_t rtt_max_ms;
+        _Atomic uint64_t targets_left; /* --max-targets */
+        _Atomic uint64_t pauses, pause_ns;
+        _Atomic uint64_t waiting_neigh, ask_count;
+
+        /* carried over from the scan that is resumed */
+        uint64_t base_probes, base_elapsed_ns, base_answers;
+        struct writer *writer;
+};
+
+static inline const struct tgt_order *eng_order(const struct eng *g)
+{
+        return atomic_load_explicit(&((struct eng *)g)->order, memory_order_acquire);
+}
+
+/* plan.c */
+int eng_prepare(struct eng *, struct err *); /* plan, order, gates, keys, effective rate: before any socket */
+int eng_make_plan(struct eng *, struct err *);
+void eng_free(struct eng *);
+char *eng_ports_text(const struct tgt_ports *, uint32_t base, uint32_t count,
+                     uint32_t *n); /* one protocol's list */
+/* paths.c */
+int eng_make_paths(struct eng *, struct err *);
+uint16_t eng_path_of(const struct eng *, const struct ip_addr *, uint64_t pos);
+/* devs.c */
+int eng_open_devs(struct eng *, struct err *);
+void eng_close_devs(struct eng *);
+int eng_add_dev(struct eng *, int ifindex, const char *name, unsigned slot, bool local, unsigned *index,
+                struct err *);
+bool eng_io_is_virtual(const struct eng *); /* no wire at all: null, file, loop, --offline */
+/* tx.c, rx.c */
+struct tx_arg {
+        struct eng *eng;
+        unsigned id;
+};
+void *tx_thread(void *tx_arg);
+void *rx_thread(void *tx_arg);
+uint64_t eng_settled(const struct eng *); /* lowest position that is not settled */
+/* resolve.c: neighbours, run by main */
+int eng_make_neighbours(struct eng *, struct err *); /* the table, before any thread runs */
+int eng_resolve_gateways(struct eng *, struct err *);
+void eng_ask_neighbours(struct eng *, uint64_t now_ns);
+/* writer.c */
+int writer_new(struct eng *, struct err *);
+void *writer_thread(void *eng);
+int writer_finish(struct eng *, bool complete,
+                  struct err *); /* last flush, trailers; removes or writes the checkpoint */
+const char *writer_problem(const struct eng *, char *buf,
+                           size_t cap); /* what blocks the outputs; NULL: nothing */
+/* journal.c */
+struct journal;
+int journal_open(struct journal **, const char *path, bool fresh, struct err *);
+enum { JOURNAL_BATCH = 8192 }; /* most records between two flushes */
+void journal_add(struct journal *, const struct record *);
+int journal_flush(struct journal *, struct err *);
+uint64_t journal_len(const struct journal *);
+/* Calls f for each whole record from the start; `offset` is where it begins. Cuts a torn tail. */
+int journal_replay(struct journal *, void (*f)(void *, const struct record *, uint64_t offset), void *,
+                   struct err *);
+void journal_close(struct journal *, bool remove);
+/* checkpoint.c */
+int checkpoint_write(struct eng *, const struct out *, uint64_t settled, uint64_t journal_bytes, bool sync,
+                     struct err *);
+int checkpoint_choose_path(struct eng *, struct err *);
+int checkpoint_load(struct eng *,
+                    struct err *); /* plan, key, ports, position, counters of the resumed scan */
+void checkpoint_remove(const struct eng *);
+/* status.c */
+struct status {
+        uint64_t next_ns, last_ns, last_frames;
+        double rate_now;
+        bool waiting;
+        uint64_t wait_end_ns;
+};
+struct totals {
+        uint64_t probes, retries, replies, targets, unreachable, unresolved, replies_dropped;
+        uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
+        uint64_t missed, tx_errors, tx_again;
+        int last_error;
+};
+void eng_totals(struct eng *, struct totals *);
+void status_show(struct eng *, struct status *, uint64_t now_ns);
+void status_start(struct eng *);
+void status_summary(struct eng *, enum stop_why why, bool complete);
+/* scan.c */
+int eng_scan(struct conf *);
+/* ops.c, selftest.c */
+int eng_list(struct conf *);
+int eng_readscan(struct conf *);
+int eng_repair(struct conf *);
+int eng_iflist(struct conf *);
+int eng_debug_if(struct conf *);
+int eng_read_range(struct conf *);
+int eng_selftest(void);
+void eng_record_of(const struct eng *, const struct found *, struct record *);
+int eng_fail(const struct err *, int status); /* says it, returns status */
+#endif

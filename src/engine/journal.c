@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * journal: every result, on disk before the outputs have it. After a kill the outputs are cut back to what
+ * the checkpoint vouches for and the journal's later results are written again: none is lost, none is there
+ * twice.
+ *
+ *    +-----+------+---------------------------------------------------------------+-------+
+ *    | len | bits | when 8, rtt 4, port 2, proto, state, ttl, flags,              | check |
+ *    |     |      | icmp type, icmp code, address 4/16, [zone 4], [reporter 4/16] |   2   |
+ *    +-----+------+---------------------------------------------------------------+-------+
+ *
+ * len counts everything. A torn last record (killed inside a write) fails its check and is cut off.
+ */
+#include "eng.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { J_V6 = 1, J_REPORTER4 = 2, J_REPORTER6 = 4, J_ZONE = 8, J_MAX = 96, J_BUF = 1 << 20 };
+
+struct journal {
+        int fd;
+        char *path;
+        uint8_t *buf;
+        size_t n;
+        uint64_t flushed;
+};
+
+static uint16_t check_of(const uint8_t *p, size_t n)
+{
+        uint64_t h = n;
+        for (size_t i = 0; i < n; i++)
+                h = (h ^ p[i]) * 0x100000001b3ull;
+        return (uint16_t)(h >> 32 ^ h);
+}
+
+static void put_addr(struct wr *w, const struct ip_addr *a)
+{
+        if (a->family == 6)
+                wr_be64(w, a->hi);
+        if (a->family == 6)
+                wr_be64(w, a->lo);
+        else
+                wr_be32(w, (uint32_t)a->lo);
+}
+
+static struct ip_addr get_addr(struct rd *r, bool v6)
+{
+        uint64_t hi = v6 ? rd_be64(r) : 0, lo = v6 ? rd_be64(r) : rd_be32(r);
+        return v6 ? ip_v6(hi, lo) : ip_v4((uint32_t)lo);
+}
+
+static size_t encode(uint8_t out[J_MAX], const struct record *x)
+{
+        struct wr w = wr_of(out, J_MAX);
+        unsigned bits = (x->who.ip.family == 6 ? J_V6 : 0u) | (x->who.ip.zone ? J_ZONE : 0u) |
+                        (x->reporter.family == 4   ? J_REPORTER4
+                         : x->reporter.family == 6 ? J_REPORTER6
+                                                   : 0u);
+        wr_u8(&w, 0);
+        wr_u8(&w, (uint8_t)bits);
+        wr_be64(&w, x->when_ns);
+        wr_be32(&w, x->rtt_us);
+        wr_be16(&w, x->who.port);
+        wr_u8(&w, x->who.proto);
+        wr_u8(&w, x->state);
+        wr_u8(&w, x->ttl);
+        wr_u8(&w, x->flags);
+        wr_u8(&w, x->icmp_type);
+        wr_u8(&w, x->icmp_code);
+        put_addr(&w, &x->who.ip);
+        if (bits & J_ZONE)
+                wr_be32(&w, x->who.ip.zone);
+        if (bits & (J_REPORTER4 | J_REPORTER6))
+                put_addr(&w, &x->reporter);
+        out[0] = (uint8_t)(wr_len(&w) + 2);
+        wr_be16(&w, check_of(out, wr_len(&w)));
+        assert(!w.full);
+        return wr_len(&w);
+}
+
+/* Length of the whole record at p, 0: torn or foreign. */
+static size_t decode(struct span s, struct record *x)
+{
+        if (s.n < 4 || s.p[0] < 4 || s.p[0] > s.n || get_be16(s.p + s.p[0] - 2) != check_of(s.p, s.p[0] - 2u))
+                return 0;
+        struct rd r = rd_of(span_of(s.p + 1, s.p[0] - 3u));
+        unsigned bits = rd_u8(&r);
+        memset(x, 0, sizeof(*x));
+        x->when_ns = rd_be64(&r);
+        x->rtt_us = rd_be32(&r);
+        x->who.port = rd_be16(&r);
+        x->who.proto = rd_u8(&r);
+        x->state = rd_u8(&r);
+        x->ttl = rd_u8(&r);
+        x->flags = rd_u8(&r);
+        x->icmp_type = rd_u8(&r);
+        x->icmp_code = rd_u8(&r);
+        x->who.ip = get_addr(&r, bits & J_V6);
+        if (bits & J_ZONE)
+                x->who.ip.zone = rd_be32(&r);
+        if (bits & (J_REPORTER4 | J_REPORTER6))
+                x->reporter = get_addr(&r, bits & J_REPORTER6);
+        return r.bad ? 0 : s.p[0];
+}
+
+int journal_open(struct journal **out, const char *path, bool fresh, struct err *e)
+{
+        struct journal *j = calloc(1, sizeof(*j));
+        if (!j)
+                return err_set(e, 0, "out of memory");
+        j->fd = -1;
+        j->path = strdup(path);
+        j->buf = malloc(J_BUF);
+        if (!j->path || !j->buf) {
+                journal_close(j, false);
+                return err_set(e, 0, "out of memory");
+        }
+        j->fd = open(path, O_RDWR | O_CLOEXEC | (fresh ? O_CREAT | O_TRUNC : 0), 0600);
+        if (j->fd < 0) {
+                err_set(e, errno, "cannot %s the journal \"%s\": %s", fresh ? "create" : "open", path,
+                        strerror(errno));
+                journal_close(j, false);
+                return -1;
+        }
+        *out = j;
+        return 0;
+}
+
+void journal_add(struct journal *j, const struct record *x)
+{
+        uint8_t one[J_MAX];
+        size_t n = encode(one, x);
+        assert(j->n + n <= J_BUF); /* the writer flushes before it takes more */
+        memcpy(j->buf + j->n, one, n);
+        j->n += n;
+}
+
+int journal_flush(struct journal *j, struct err *e)
+{
+        size_t done = 0;
+        while (done < j->n) {
+                ssize_t n = pwrite(j->fd, j->buf + done, j->n - done, (off_t)(j->flushed + done));
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        err_set(e, errno, "cannot write the journal \"%s\": %s", j->path, strerror(errno));
+                        break;
+                }
+                done += (size_t)n;
+        }
+        memmove(j->buf, j->buf + done, j->n - done);
+        j->flushed += done;
+        j->n -= done;
+        return j->n ? -1 : 0;
+}
+
+uint64_t journal_len(const struct journal *j)
+{
+        return j->flushed;
+}
+
+int journal_replay(struct journal *j, void (*f)(void *, const struct record *, uint64_t), void *arg,
+                   struct err *e)
+{
+        uint8_t *buf = malloc(J_BUF);
+        size_t have = 0;
+        uint64_t at = 0; /* offset of buf[0] */
+        if (!buf)
+                return err_set(e, 0, "out of memory");
+        for (;;) {
+                struct record x;
+                size_t used = 0, len;
+                ssize_t n = pread(j->fd, buf + have, J_BUF - have, (off_t)(at + have));
+                have += n > 0 ? (size_t)n : 0;
+                while ((len = decode(span_of(buf + used, have - used), &x)) > 0) {
+                        f(arg, &x, at + used);
+                        used += len;
+                }
+                memmove(buf, buf + used, have - used);
+                have -= used;
+                at += used;
+                if (!used || n <= 0)
+                        break;
+        }
+        free(buf);
+        j->flushed = at;
+        if (ftruncate(j->fd, (off_t)at))
+                return err_set(e, errno, "cannot cut the journal \"%s\": %s", j->path, strerror(errno));
+        return 0;
+}
+
+void journal_close(struct journal *j, bool remove_it)
+{
+        if (!j)
+                return;
+        if (j->fd >= 0)
+                close(j->fd);
+        if (remove_it)
+                unlink(j->path);
+        free(j->path);
+        free(j->buf);
+        free(j);
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+/* ops: everything the program can do that is not a scan: lists, conversions, repairs, what the kernel knows.
+ */
+#include "eng.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int eng_fail(const struct err *e, int status)
+{
+        log_say(LOG_ERROR, "%s", e->text);
+        return status;
+}
+
+/* -sL: the targets in the order they would be probed, no packets. One port: addresses only. */
+static void print_target(const struct target *t, bool with_port)
+{
+        char ip[IP_TEXT_MAX];
+        ip_format(ip, &t->ip);
+        if (!with_port)
+                printf("%s\n", ip);
+        else
+                printf(t->ip.family == 6 ? "[%s]:%u\n" : "%s:%u\n", ip, t->port);
+}
+
+int eng_list(struct conf *c)
+{
+        struct err e = {0};
+        struct eng *g = calloc(1, sizeof(*g));
+        struct tgt_order order;
+        struct tgt_probe p[ENG_BATCH];
+        if (!g)
+                return EXIT_FAILED;
+        g->conf = c;
+        if (tgt_ports_count(c->ports) == 0 && tgt_ports_add(c->ports, "80", TGT_TCP, &e))
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        if (eng_make_plan(g, &e)) {
+                free(g);
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        }
+        tgt_plan_facts(g->plan, &g->facts);
+        if (c->has_seed)
+                g->seed = c->seed;
+        else
+                rand_bytes(&g->seed, sizeof(g->seed));
+        tgt_order_init(&order, g->facts.probes, g->seed);
+        uint64_t pos =
+                (uint64_t)((unsigned __int128)order.domain * (c->shard - 1) / c->shards) + c->resume_index;
+        uint64_t end = (uint64_t)((unsigned __int128)order.domain * c->shard / c->shards);
+        uint64_t left = c->max_targets ? c->max_targets : UINT64_MAX;
+        if (c->resume_count && pos < end && c->resume_count < end - pos)
+                end = pos + c->resume_count;
+        while (pos < end && left && !ferror(stdout)) {
+                unsigned n = tgt_generate(g->plan, &order, &pos, end, 1, p, ENG_BATCH);
+                for (unsigned i = 0; i < n && left; i++, left--)
+                        print_target(&p[i].who, g->facts.ports > 1);
+        }
+        tgt_plan_free(g->plan);
+        free(g);
+        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+static void print_cidr(void *arg, const struct ip_addr *ip, unsigned bits)
+{
+        char text[IP_TEXT_MAX];
+        (void)arg;
+        ip_format(text, ip);
+        printf("%s/%u\n", text, bits);
+}
+
+int eng_read_range(struct conf *c)
+{
+        struct err e = {0};
+        struct tgt_spec spec = {
+                .include = c->include, .exclude = c->exclude, .ports = c->ports, .allow_reserved = true};
+        struct tgt_plan *plan;
+        struct tgt_walk w;
+        struct tgt_range r;
+        char text[2 * IP_TEXT_MAX + 8];
+        if (tgt_ports_count(c->ports) == 0 && tgt_ports_add(c->ports, "80", TGT_TCP, &e))
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        if (tgt_set_finish(c->include, &e) || tgt_set_finish(c->exclude, &e) ||
+            tgt_plan_new(&plan, &spec, &e))
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        for (tgt_plan_walk(&w, plan); tgt_walk_next(&w, &r);) {
+                if (c->op == OP_ECHO_CIDR) {
+                        tgt_range_cidrs(&r, print_cidr, NULL);
+                } else {
+                        tgt_range_format(text, sizeof(text), &r);
+                        printf("%s\n", text);
+                }
+        }
+        tgt_plan_free(plan);
+        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+/* ---- --readscan ---- */
+
+static bool in_ranges(const struct tgt_set *set, const struct ip_addr *ip)
+{
+        struct tgt_walk w;
+        struct tgt_range r;
+        if (tgt_set_empty(set))
+                return true;
+        for (tgt_set_walk(&w, set); tgt_walk_next(&w, &r);)
+                if (r.first.family == ip->family && ip_cmp(&r.first, ip) <= 0 && ip_cmp(ip, &r.last) <= 0)
+                        return true;
+        return false;
+}
+
+static bool wanted(const struct conf *c, const struct record *x)
+{
+        bool type_ok = !c->n_banner_types;
+        if (!in_ranges(c->include, &x->who.ip) ||
+            (!tgt_set_empty(c->exclude) && in_ranges(c->exclude, &x->who.ip)))
+                return false;
+        if (tgt_ports_count(c->ports) && !tgt_ports_has(c->ports, tgt_flat_port(&x->who)))
+                return false;
+        for (size_t i = 0; i < c->n_banner_types && x->state == PORT_BANNER; i++)
+                type_ok |= c->banner_types[i] == x->app;
+        return type_ok;
+}
+
+static int convert(const struct conf *c, const char *path, struct out *out, struct err *e)
+{
+        struct out_reader *r;
+        struct record x;
+        int got, rc = -1;
+        if (out_reader_open(&r, path, e))
+                return -1;
+        while ((got = out_reader_next(r, &x, e)) > 0) {
+                if (!wanted(c, &x))
+                        continue;
+                out_record(out, &x);
+                if (out_pending(out) > 1 << 18 && out_flush(out, false, e))
+                        goto close;
+        }
+        if (out_reader_torn(r))
+                log_say(LOG_WARN, "\"%s\" ends in the middle of a record: everything before it was read",
+                        path);
+        rc = got;
+close:
+        out_reader_close(r);
+        return rc;
+}
+
+int eng_readscan(struct conf *c)
+{
+        struct err e = {0};
+        struct out_run run = {.command_line = c->command_line,
+                              .start_wall_ns = clock_wall_ns(),
+                              .ports_tcp = "",
+                              .ports_udp = "",
+                              .ports_sctp = "",
+                              .ports_other = "",
+                              .as_masscan = c->as_masscan,
+                              .from_readscan = true};
+        struct out *out;
+        bool failed = false;
+        if (tgt_set_finish(c->include, &e) || tgt_set_finish(c->exclude, &e) ||
+            out_open(&out, &c->out, &run, &e))
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        for (size_t i = 0; i < c->n_files; i++)
+                if (convert(c, c->files[i], out, &e)) {
+                        failed = true;
+                        eng_fail(&e, EXIT_FAILED);
+                }
+        if (out_close(out, &e))
+                return eng_fail(&e, EXIT_FAILED);
+        return failed ? EXIT_FAILED : EXIT_OK;
+}
+
+int eng_repair(struct conf *c)
+{
+        struct err e = {0};
+        char report[512];
+        int status = EXIT_OK;
+        for (size_t i = 0; i < c->n_files; i++) {
+                if (out_repair(c->files[i], report, sizeof(report), &e))
+                        status = eng_fail(&e, EXIT_FAILED);
+                else
+                        log_say(LOG_INFO, "%s", report);
+        }
+        return status;
+}
+
+int eng_iflist(struct conf *c)
+{
+        struct err e = {0};
+        struct io_facts *f;
+        (void)c;
+        if (io_facts_load(&f, &e))
+                return eng_fail(&e, EXIT_FAILED);
+        io_facts_print(f, stdout);
+        io_facts_free(f);
+        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+static void mac_text(char out[18], const uint8_t m[6])
+{
+        snprintf(out, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
+static void show_path(const struct eng *g, const struct target *t)
+{
+        static const char *const kinds[] = {"no route", "by a gateway", "on the link", "this host itself"};
+        char ip[IP_TEXT_MAX], src[IP_TEXT_MAX], via[IP_TEXT_MAX] = "", us[18], them[18];
+        uint16_t id = eng_path_of(g, &t->ip, 0);
+        ip_format(ip, &t->ip);
+        if (id == ENG_NO_PATH) {
+                printf("%s: no route\n", ip);
+                return;
+        }
+        const struct path *p = &g->paths[id];
+        const struct dev *d = &g->devs[p->dev];
+        ip_format(src, &p->source.first);
+        if (p->via.family)
+                ip_format(via, &p->via);
+        mac_text(us, p->hop.us_mac);
+        mac_text(them, p->hop.them_mac);
+        printf("%s: %s%s%s, interface %s, sends by %s, receives by %s\n", ip, kinds[p->kind],
+               via[0] ? " " : "", via, d->name, d->tx_ops->name, d->rx_ops ? d->rx_ops->name : "nothing");
+        printf("    from %s (%u address%s), ports %u-%u\n", src, p->source.count,
+               p->source.count == 1 ? "" : "es", p->source.port_first,
+               p->source.port_first + p->source.port_count - 1);
+        if (p->hop.link == LINK_ETHER)
+                printf("    our MAC %s, next hop's MAC %s\n", us,
+                       p->mac_known ? them : "asked by ARP/NDP when needed");
+}
+
+/* --debug if: what would be used, without sending a probe. */
+int eng_debug_if(struct conf *c)
+{
+        struct err e = {0};
+        struct tgt_walk w;
+        struct tgt_range r;
+        struct eng *g = aligned_alloc(CACHE_LINE, (sizeof(*g) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1));
+        if (!g)
+                return EXIT_FAILED;
+        memset(g, 0, sizeof(*g));
+        g->conf = c;
+        if (tgt_set_empty(c->include) && tgt_set_add(c->include, "192.0.2.1", &(struct tgt_text){0}, &e))
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        if (tgt_ports_count(c->ports) == 0 && tgt_ports_add(c->ports, "80", TGT_TCP, &e))
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        int status = eng_prepare(g, &e) ? eng_fail(&e, EXIT_BAD_INPUT) : EXIT_OK;
+        if (status == EXIT_OK)
+                for (tgt_plan_walk(&w, g->plan); tgt_walk_next(&w, &r);)
+                        show_path(g, &(struct target){.ip = r.first, .proto = 6});
+        eng_free(g);
+        return status;
+}

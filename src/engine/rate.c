@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * rate: one token bucket for every frame we send, shared by all threads through a single atomic word.
+ *
+ * The word is a virtual clock, the time at which the next frame is due. Taking n frames moves it n intervals
+ * on. If it lags behind the real clock by more than one interval plus a millisecond, nobody took frames in
+ * time (the machine was busy elsewhere): the lag is cut, counted as a stall and never made up, so no window
+ * of time sees more than its share.
+ */
+#include "eng.h"
+
+enum { FRACTION = 256 };
+static const uint64_t slack = NS_PER_MS * FRACTION;
+
+static uint64_t interval_of(double pps)
+{
+        double per = (double)NS_PER_S * FRACTION / pps;
+        return per < 1 ? 1 : (uint64_t)(per + 0.5);
+}
+
+void rate_init(struct rate *r, double pps, uint64_t now_ns)
+{
+        memset(r, 0, sizeof(*r));
+        r->epoch_ns = now_ns - 10 * NS_PER_MS;
+        rate_set(r, pps);
+        rate_restart(r, now_ns);
+}
+
+void rate_set(struct rate *r, double pps)
+{
+        atomic_store_explicit(&r->per_frame, interval_of(pps), memory_order_relaxed);
+}
+
+double rate_pps(const struct rate *r)
+{
+        uint64_t per = atomic_load_explicit(&((struct rate *)r)->per_frame, memory_order_relaxed);
+        return (double)NS_PER_S * FRACTION / (double)per;
+}
+
+void rate_restart(struct rate *r, uint64_t now_ns)
+{
+        atomic_store_explicit(&r->due, (now_ns - r->epoch_ns) * FRACTION, memory_order_relaxed);
+}
+
+unsigned rate_take(struct rate *r, unsigned want, uint64_t now_ns)
+{
+        uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
+        uint64_t now = (now_ns - r->epoch_ns) * FRACTION;
+        uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
+        for (;;) {
+                uint64_t from = now > per + slack && due < now - per - slack ? now - per - slack : due;
+                uint64_t may = now < from ? 0 : (now - from) / per;
+                unsigned n = (unsigned)MIN((uint64_t)want, may);
+                if (!n)
+                        return 0;
+                if (!atomic_compare_exchange_weak_explicit(&r->due, &due, from + n * per,
+                                                           memory_order_relaxed, memory_order_relaxed))
+                        continue;
+                if (from != due) {
+                        atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
+                        atomic_fetch_add_explicit(&r->stall_ns, (from - due) / FRACTION,
+                                                  memory_order_relaxed);
+                }
+                return n;
+        }
+}
+
+uint64_t rate_when(const struct rate *r, unsigned frames)
+{
+        struct rate *w = (struct rate *)r;
+        uint64_t per = atomic_load_explicit(&w->per_frame, memory_order_relaxed);
+        uint64_t due = atomic_load_explicit(&w->due, memory_order_relaxed);
+        return r->epoch_ns + (due + frames * per) / FRACTION + 1;
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * rx: a receive thread. Frames are decoded, checked against the cookie and handed to the writer as answers;
+ * the transmit side learns through the window which positions need no retry; SYN-ACKs are closed with our own
+ * RST, and requests for addresses only we own are answered. Replies go out through this thread's own handle,
+ * under the same rate as everything else, before probes.
+ */
+#include "eng.h"
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+enum { REPLY_QUEUE = 1 << 16, REPLY_MAX = 128 };
+
+struct reply {
+        uint8_t bytes[REPLY_MAX];
+        uint16_t len, dev;
+};
+struct rx {
+        struct eng *g;
+        unsigned id;
+        struct counters *count;
+        struct reply *replies; /* ring */
+        unsigned head, n;
+};
+
+static struct reply *reply_slot(struct rx *r, unsigned dev)
+{
+        if (r->n == REPLY_QUEUE) {
+                COUNT(r->count->replies_dropped, 1);
+                return NULL;
+        }
+        struct reply *x = &r->replies[(r->head + r->n) % REPLY_QUEUE];
+        x->dev = (uint16_t)dev;
+        return x;
+}
+
+static void reply_put(struct rx *r, struct reply *x, size_t len)
+{
+        assert(len && len <= REPLY_MAX);
+        x->len = (uint16_t)len;
+        if (!r->n++)
+                atomic_fetch_add_explicit(&r->g->rate.replies_waiting, 1, memory_order_relaxed);
+}
+
+/* Sends what the rate allows now. */
+static void send_replies(struct rx *r)
+{
+        struct eng *g = r->g;
+        while (r->n) {
+                unsigned may = rate_take(&g->rate, MIN(r->n, (unsigned)ENG_BATCH), clock_mono_ns());
+                if (!may)
+                        return;
+                for (unsigned i = 0; i < may; i++) {
+                        struct reply *x = &r->replies[r->head];
+                        struct io *io = &g->devs[x->dev].reply[r->id];
+                        struct frame f;
+                        while (!io_tx_reserve(io, &f, 1))
+                                io_tx_kick(io);
+                        memcpy(f.data, x->bytes, x->len);
+                        f.len = x->len;
+                        io_tx_commit(io, &f, 1);
+                        r->head = (r->head + 1) % REPLY_QUEUE;
+                        r->n--;
+                }
+                for (unsigned d = 0; d < g->n_devs; d++)
+                        io_tx_kick(&g->devs[d].reply[r->id]);
+                COUNT(r->count->replies, may);
+                if (!r->n)
+                        atomic_fetch_sub_explicit(&g->rate.replies_waiting, 1, memory_order_relaxed);
+        }
+}
+
+static struct wire_hop hop_back(const struct eng *g, unsigned dev, const struct pkt *p)
+{
+        const struct dev *d = &g->devs[dev];
+        struct wire_hop hop = {.link = d->tx_link, .vlan = d->vlan};
+        memcpy(hop.us_mac, d->mac, 6);
+        memcpy(hop.them_mac, p->src_mac, 6);
+        return hop;
+}
+
+static void queue_rst(struct rx *r, unsigned dev, const struct pkt *p, const struct answer *a)
+{
+        struct wire_hop hop = hop_back(r->g, dev, p);
+        struct reply *x = reply_slot(r, dev);
+        if (x)
+                reply_put(r, x, scan_build_rst(x->bytes, REPLY_MAX, &hop, a, 64));
+}
+
+static void note_rtt(struct eng *g, uint64_t pos, const struct answer *a)
+{
+        uint32_t now_ms = (uint32_t)((clock_mono_ns() - g->start_ns) / NS_PER_MS);
+        uint32_t ms = a->rtt_us ? a->rtt_us / 1000 + 1 : window_age_ms(&g->window, pos, now_ms);
+        if (ms > atomic_load_explicit(&g->rtt_max_ms, memory_order_relaxed))
+                atomic_store_explicit(&g->rtt_max_ms, ms, memory_order_relaxed);
+}
+
+/* An answer that carries our cookie. It waits for room in the ring: results are never dropped. */
+static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const struct answer *a)
+{
+        struct eng *g = r->g;
+        struct found f = {.answer = *a, .wall_ns = clock_wall_ns()};
+        if (!tgt_plan_index(g->plan, &a->who, &f.index)) {
+                COUNT(r->count->foreign, 1);
+                return;
+        }
+        uint64_t pos = tgt_order_pos(eng_order(g), f.index);
+        COUNT(r->count->answers, 1);
+        if (a->state > PORT_FILTERED) {
+                window_mark(&g->window, pos);
+                note_rtt(g, pos, a);
+        }
+        if (a->state == PORT_OPEN && !g->conf->no_reset)
+                queue_rst(r, dev, p, a);
+        while (!ring_push(&g->found[r->id], &f)) {
+                if (atomic_load_explicit(&g->writer_quit, memory_order_relaxed))
+                        return;
+                clock_sleep_until(clock_mono_ns() + NS_PER_MS);
+                send_replies(r);
+        }
+}
+
+static bool is_source(const struct eng *g, const struct ip_addr *ip)
+{
+        for (unsigned i = 0; i < g->n_sources; i++) {
+                const struct scan_source *s = &g->sources[i];
+                if (s->first.family == ip->family && s->first.hi == ip->hi && ip->lo - s->first.lo < s->count)
+                        return true;
+        }
+        return false;
+}
+
+static bool kernel_owns(const struct eng *g, const struct ip_addr *ip)
+{
+        size_t n = 0;
+        const struct io_link *l = g->kernel ? io_facts_links(g->kernel, &n) : NULL;
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < l[i].n_addrs; k++)
+                        if (l[i].addrs[k].ip.family == ip->family && l[i].addrs[k].ip.hi == ip->hi &&
+                            l[i].addrs[k].ip.lo == ip->lo)
+                                return true;
+        return false;
+}
+
+static void take_neighbour(struct rx *r, unsigned dev, const struct pkt *p)
+{
+        struct eng *g = r->g;
+        struct ip_addr ip = p->neigh_ip;
+        ip.zone = 0;
+        if (!p->neigh_request) {
+                if (p->has_neigh_mac && g->neigh)
+                        io_neigh_learn(g->neigh, g->devs[dev].ifindex, &ip, p->neigh_mac);
+                return;
+        }
+        if (!is_source(g, &ip) || kernel_owns(g, &ip))
+                return;
+        struct wire_hop hop = hop_back(g, dev, p);
+        struct reply *x = reply_slot(r, dev);
+        size_t len = x ? wire_build_neigh_reply(x->bytes, REPLY_MAX, &hop, &ip, &p->src) : 0;
+        if (len)
+                reply_put(r, x, len);
+}
+
+static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
+{
+        struct eng *g = r->g;
+        const struct dev *d = &g->devs[dev];
+        struct pkt p;
+        struct answer a;
+        if (f->outgoing)
+                return;
+        enum wire_drop bad = wire_decode(&p, span_of(f->data, f->len), d->rx[r->id].caps.link, f->sum_unset,
+                                         (uint32_t)d->ifindex);
+        if (bad != WIRE_OK) {
+                COUNT(r->count->bad[bad], 1);
+                return;
+        }
+        if (p.kind == WIRE_ARP || p.kind == WIRE_NDP) {
+                take_neighbour(r, dev, &p);
+                return;
+        }
+        switch (scan_syn.classify(&p, &g->key, (uint32_t)(clock_mono_ns() / 1000), &a)) {
+        case SCAN_ANSWER:
+                take_answer(r, dev, &p, &a);
+                break;
+        case SCAN_FORGED:
+                COUNT(r->count->forged, 1);
+                break;
+        case SCAN_NOT_MINE:
+                break;
+        }
+}
+
+static bool take_burst(struct rx *r, unsigned dev)
+{
+        struct frame f[ENG_BATCH];
+        struct io *io = &r->g->devs[dev].rx[r->id];
+        unsigned n = io_rx_burst(io, f, ENG_BATCH);
+        for (unsigned i = 0; i < n; i++)
+                take_frame(r, dev, &f[i]);
+        if (n && r->g->n_devs == 1 && f[n - 1].stamp_ns)
+                atomic_store_explicit(&r->g->rx_caught_up_ns[r->id], f[n - 1].stamp_ns, memory_order_relaxed);
+        if (n)
+                io_rx_done(io, f, n);
+        COUNT(r->count->frames, n);
+        return n > 0;
+}
+
+static void run(struct rx *r)
+{
+        struct eng *g = r->g;
+        unsigned turn = 0;
+        while (!atomic_load_explicit(&g->rx_quit, memory_order_relaxed)) {
+                uint64_t now = clock_mono_ns();
+                bool any = false;
+                for (unsigned d = 0; d < g->n_devs; d++)
+                        any |= g->devs[d].rx_ops && take_burst(r, d);
+                send_replies(r);
+                if (any)
+                        continue;
+                atomic_store_explicit(&g->rx_caught_up_ns[r->id], now, memory_order_relaxed);
+                uint64_t until = now + (r->n ? NS_PER_MS / 10 : g->n_devs > 1 ? NS_PER_MS : 20 * NS_PER_MS);
+                if (r->n)
+                        until = MIN(now + NS_PER_MS, MAX(until, rate_when(&g->rate, MIN(r->n, 16u))));
+                struct dev *d = &g->devs[turn++ % g->n_devs];
+                if (d->rx_ops && !r->n)
+                        io_rx_wait(&d->rx[r->id], until);
+                else
+                        clock_sleep_until(until);
+        }
+}
+
+void *rx_thread(void *arg)
+{
+        const struct tx_arg *a = arg;
+        struct rx r = {.g = a->eng, .id = a->id, .count = &a->eng->rx_count[a->id]};
+        prctl(PR_SET_TIMERSLACK, 1);
+        r.replies = calloc(REPLY_QUEUE, sizeof(*r.replies));
+        if (r.replies)
+                run(&r);
+        else
+                atomic_store(&r.g->stop, STOP_FAILED);
+        if (r.n)
+                atomic_fetch_sub_explicit(&r.g->rate.replies_waiting, 1, memory_order_relaxed);
+        free(r.replies);
+        return NULL;
+}

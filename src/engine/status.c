@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * status: what a person, or a program with --status-json, is told while the scan runs and when it ends. Only
+ * counters are read; nothing here slows a packet thread.
+ */
+#include "eng.h"
+#include <stdio.h>
+
+static uint64_t get(const _Atomic uint64_t *c)
+{
+        return atomic_load_explicit((_Atomic uint64_t *)c, memory_order_relaxed);
+}
+
+static void add_io(struct totals *t, struct io *io)
+{
+        struct io_stats s = {0};
+        if (!io->ops)
+                return;
+        io->ops->stats(io->st, &s);
+        t->missed += s.rx_missed;
+        t->tx_errors += s.tx_errors;
+        t->tx_again += s.tx_again;
+        if (s.last_error)
+                t->last_error = s.last_error;
+}
+
+void eng_totals(struct eng *g, struct totals *t)
+{
+        memset(t, 0, sizeof(*t));
+        for (unsigned i = 0; i < g->n_tx; i++) {
+                const struct counters *c = &g->tx_count[i];
+                t->probes += get(&c->probes);
+                t->retries += get(&c->retries);
+                t->targets += get(&c->targets);
+                t->unreachable += get(&c->unreachable);
+                t->unresolved += get(&c->unresolved);
+        }
+        for (unsigned i = 0; i < g->n_rx; i++) {
+                const struct counters *c = &g->rx_count[i];
+                t->replies += get(&c->replies);
+                t->replies_dropped += get(&c->replies_dropped);
+                t->frames += get(&c->frames);
+                t->answers += get(&c->answers);
+                t->forged += get(&c->forged);
+                t->foreign += get(&c->foreign);
+                for (unsigned k = 0; k < WIRE_NDROPS; k++)
+                        t->bad[k] += get(&c->bad[k]);
+        }
+        for (unsigned d = 0; d < g->n_devs; d++) {
+                for (unsigned i = 0; i < g->n_tx; i++)
+                        add_io(t, &g->devs[d].tx[i]);
+                for (unsigned i = 0; i < g->n_rx; i++) {
+                        add_io(t, &g->devs[d].rx[i]);
+                        add_io(t, &g->devs[d].reply[i]);
+                }
+        }
+}
+
+static double percent_done(struct eng *g)
+{
+        uint64_t start = 0, end = g->pos_end;
+        const struct conf *c = g->conf;
+        start = (uint64_t)((unsigned __int128)eng_order(g)->domain * (c->shard - 1) / c->shards);
+        uint64_t at = get(&g->window.next);
+        return end > start ? 100.0 * (double)(at - start) / (double)(end - start) : 100.0;
+}
+
+static void json_line(struct eng *g, const struct status *s, const struct totals *t, double percent,
+                      double left_s)
+{
+        fprintf(stderr,
+                "{\"state\":\"%s\",\"elapsed_s\":%.3f,\"rate_pps\":%.1f,\"percent\":%.3f,\"remaining_s\":%."
+                "1f,"
+                "\"packets\":{\"probes\":%llu,\"retries\":%llu,\"replies\":%llu,\"received\":%llu,"
+                "\"answers\":%llu,"
+                "\"forged\":%llu,\"malformed\":%llu},"
+                "\"found\":{\"open\":%llu,\"closed\":%llu,\"filtered\":%llu,\"duplicates\":%llu},"
+                "\"drops\":{\"kernel\":%llu,\"send_errors\":%llu,\"replies\":%llu},"
+                "\"unreachable\":%llu,\"unresolved\":%llu,\"stalls\":%llu,\"stall_ms\":%llu}\n",
+                s->waiting                  ? "waiting"
+                : atomic_load(&g->tx_pause) ? "paused"
+                                            : "running",
+                (double)(clock_mono_ns() - g->start_ns) / 1e9, s->rate_now, percent, left_s,
+                (unsigned long long)t->probes, (unsigned long long)t->retries, (unsigned long long)t->replies,
+                (unsigned long long)t->frames, (unsigned long long)t->answers, (unsigned long long)t->forged,
+                (unsigned long long)(t->bad[WIRE_SHORT] + t->bad[WIRE_BADSUM]),
+                (unsigned long long)get(&g->tally.open), (unsigned long long)get(&g->tally.closed),
+                (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
+                (unsigned long long)t->missed, (unsigned long long)t->tx_errors,
+                (unsigned long long)t->replies_dropped, (unsigned long long)t->unreachable,
+                (unsigned long long)t->unresolved, (unsigned long long)get(&g->rate.stalls),
+                (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS));
+}
+
+static void duration(struct wr *w, double s)
+{
+        unsigned long long n = s < 0 ? 0 : s > 1e9 ? 1000000000ull : (unsigned long long)(s + 0.5);
+        if (n >= 86400)
+                wr_fmt(w, "%llud ", n / 86400);
+        wr_fmt(w, "%llu:%02llu:%02llu", n / 3600 % 24, n / 60 % 60, n % 60);
+}
+
+static void rate_text(struct wr *w, double pps)
+{
+        if (pps >= 1e6)
+                wr_fmt(w, "%.2f Mpps", pps / 1e6);
+        else if (pps >= 1e4)
+                wr_fmt(w, "%.1f kpps", pps / 1e3);
+        else
+                wr_fmt(w, "%.0f pps", pps);
+}
+
+static void text_line(struct eng *g, const struct status *s, const struct totals *t, double percent,
+                      double left_s, uint64_t now_ns)
+{
+        char text[240], problem[160];
+        struct wr w = wr_of(text, sizeof(text) - 1);
+        uint64_t blocked = get(&g->tally.blocked_since_ms), now_ms = (now_ns - g->start_ns) / NS_PER_MS;
+        wr_str(&w, "rate ");
+        rate_text(&w, s->rate_now);
+        if (s->waiting && s->wait_end_ns > now_ns && s->wait_end_ns != UINT64_MAX)
+                wr_fmt(&w, ", all sent, waiting %.0f s", (double)(s->wait_end_ns - now_ns) / 1e9);
+        else if (s->waiting)
+                wr_str(&w, ", all sent, waiting");
+        else if (!g->conf->infinite) {
+                wr_fmt(&w, ", %.2f%% done, ", percent);
+                duration(&w, left_s);
+                wr_str(&w, " left");
+        }
+        wr_fmt(&w, ", found %llu", (unsigned long long)get(&g->tally.open));
+        if (t->missed)
+                wr_fmt(&w, ", LOST %llu in the kernel", (unsigned long long)t->missed);
+        if (t->tx_errors)
+                wr_fmt(&w, ", %llu not sent", (unsigned long long)t->tx_errors);
+        if (get(&g->waiting_neigh))
+                wr_fmt(&w, ", %llu wait for ARP/NDP", (unsigned long long)get(&g->waiting_neigh));
+        if (blocked && now_ms > blocked + 1000)
+                wr_fmt(&w, ", PAUSED: an output has not taken bytes for %llu s",
+                       (unsigned long long)((now_ms - blocked) / 1000));
+        else if (writer_problem(g, problem, sizeof(problem)))
+                wr_str(&w, ", PAUSED: an output cannot be written");
+        *w.p = 0;
+        log_status(text);
+}
+
+void status_show(struct eng *g, struct status *s, uint64_t now_ns)
+{
+        struct totals t;
+        bool tty = log_is_tty(), json = g->conf->status_json;
+        if (now_ns < s->next_ns || (g->conf->no_status && !json))
+                return;
+        s->next_ns = now_ns + (json ? NS_PER_S : tty ? NS_PER_S / 4 : 15 * NS_PER_S);
+        eng_totals(g, &t);
+        uint64_t sent = t.probes + t.replies;
+        double dt = (double)(now_ns - s->last_ns) / 1e9;
+        s->rate_now = s->last_ns && dt > 0 ? (double)(sent - s->last_frames) / dt : 0;
+        s->last_ns = now_ns;
+        s->last_frames = sent;
+        double percent = percent_done(g), elapsed = (double)(now_ns - g->start_ns) / 1e9;
+        double done_here = (double)(get(&g->window.next) - g->pos_start),
+               todo = (double)(g->pos_end - get(&g->window.next));
+        double left_s = done_here > 0 ? todo * elapsed / done_here : 0;
+        if (json)
+                json_line(g, s, &t, percent, left_s);
+        else
+                text_line(g, s, &t, percent, left_s, now_ns);
+}
+
+void status_start(struct eng *g)
+{
+        const struct tgt_plan_facts *f = &g->facts;
+        unsigned long long hosts = f->v4 + f->v6;
+        char rate[32];
+        struct wr w = wr_of(rate, sizeof(rate) - 1);
+        if (g->conf->status_json)
+                return;
+        rate_text(&w, rate_pps(&g->rate));
+        *w.p = 0;
+        log_say(LOG_INFO, "scanning %llu host%s [%u port%s each] at %s%s", hosts, hosts == 1 ? "" : "s",
+                f->ports, f->ports == 1 ? "" : "s", rate,
+                g->conf->offline ? ", offline: nothing is sent" : "");
+        for (unsigned i = 0; i < g->n_devs && g->conf->verbose; i++)
+                log_say(LOG_INFO, "%s: sends by %s, receives by %s", g->devs[i].name, g->devs[i].tx_ops->name,
+                        g->devs[i].rx_ops ? g->devs[i].rx_ops->name : "nothing");
+        if (g->conf->checkpoint_file && !g->conf->resume_file)
+                log_say(LOG_INFO,
+                        "checkpoint every second: after an interruption go on with  trawl --resume %s",
+                        g->conf->checkpoint_file);
+}
+
+static void summary_extra(struct eng *g, const struct totals *t)
+{
+        if (t->missed)
+                log_say(LOG_WARN,
+                        "%llu received frames were lost in the kernel: answers may be missing; lower --rate",
+                        (unsigned long long)t->missed);
+        if (t->tx_errors)
+                log_say(LOG_WARN, "%llu frames could not be sent (%s)", (unsigned long long)t->tx_errors,
+                        strerror(t->last_error));
+        if (t->unreachable)
+                log_say(LOG_WARN, "%llu targets have no route and were not probed",
+                        (unsigned long long)t->unreachable);
+        if (t->unresolved)
+                log_say(LOG_INFO, "%llu probes not sent: nobody answered ARP/NDP for their targets",
+                        (unsigned long long)t->unresolved);
+        if (get(&g->pauses))
+                log_say(LOG_INFO, "paused %.1f s for outputs that did not take bytes",
+                        (double)get(&g->pause_ns) / 1e9);
+        if (get(&g->rate.stall_ns) > NS_PER_S / 20)
+                log_say(LOG_VERBOSE, "%llu stalls of this machine cost %.2f s of sending time",
+                        (unsigned long long)get(&g->rate.stalls), (double)get(&g->rate.stall_ns) / 1e9);
+}
+
+void status_summary(struct eng *g, enum stop_why why, bool complete)
+{
+        static const char *const words[] = {"done",
+                                            "interrupted",
+                                            "--max-runtime reached",
+                                            "--max-results reached",
+                                            "--max-targets reached",
+                                            "the reader of a pipe went away",
+                                            "failed"};
+        struct totals t;
+        double elapsed = (double)(clock_mono_ns() - g->start_ns) / 1e9;
+        eng_totals(g, &t);
+        log_status("");
+        if (g->conf->status_json) {
+                struct status s = {.waiting = true};
+                json_line(g, &s, &t, percent_done(g), 0);
+        }
+        log_say(LOG_INFO,
+                "%s: %llu probes sent (%llu of them retries), %llu replies; %llu answers: %llu open, %llu "
+                "closed, %llu filtered, "
+                "%llu duplicates; %llu forged or malformed; %llu lost in the kernel; %.1f s",
+                words[why], (unsigned long long)(t.probes + g->base_probes), (unsigned long long)t.retries,
+                (unsigned long long)t.replies, (unsigned long long)t.answers,
+                (unsigned long long)get(&g->tally.open), (unsigned long long)get(&g->tally.closed),
+                (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
+                (unsigned long long)(t.forged + t.bad[WIRE_SHORT] + t.bad[WIRE_BADSUM]),
+                (unsigned long long)t.missed, elapsed + (double)g->base_elapsed_ns / 1e9);
+        summary_extra(g, &t);
+        if (!complete && g->conf->checkpoint_file)
+                log_say(LOG_INFO, "go on with  trawl --resume %s", g->conf->checkpoint_file);
+}

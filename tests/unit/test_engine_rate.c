@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The bucket, driven by a clock the test owns: exact sums over seconds, no window above its share, a stall
+ * that is counted and not made up, threads that share it.
+ */
+#include "engine/eng.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdlib.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+enum { START_NS = 1000000000 };
+
+/* Wakes every step_ns (as a sleeping thread would, late by up to `late`) and takes all it may. */
+static uint64_t run(struct rate *r, double pps, uint64_t step_ns, uint64_t span_ns, uint64_t *worst_10ms)
+{
+        uint64_t total = 0, *at = calloc((size_t)(span_ns / step_ns + 2), sizeof(*at)), n = 0, lo = 0,
+                 in_window = 0;
+        uint64_t *count = calloc((size_t)(span_ns / step_ns + 2), sizeof(*count));
+        rate_init(r, pps, START_NS);
+        *worst_10ms = 0;
+        for (uint64_t t = START_NS; t < START_NS + span_ns; t += step_ns, n++) {
+                at[n] = t;
+                count[n] = rate_take(r, 1u << 30, t);
+                total += count[n];
+                in_window += count[n];
+                while (at[lo] + 10 * NS_PER_MS <= t)
+                        in_window -= count[lo++];
+                *worst_10ms = MAX(*worst_10ms, in_window);
+        }
+        free(at);
+        free(count);
+        return total;
+}
+
+static void sums_are_exact(void **state)
+{
+        static const double rates[] = {1000, 50000, 500000, 1e6, 5e6, 123456.7};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+                struct rate r;
+                uint64_t worst, sum = run(&r, rates[i], 70000, 10 * NS_PER_S, &worst);
+                assert_in_range(sum, (uint64_t)(rates[i] * 10 * 0.9995) - 1,
+                                (uint64_t)(rates[i] * 10 * 1.0005) + 2);
+                assert_true((double)worst <= 1.15 * rates[i] / 100 + 1);
+                assert_int_equal(atomic_load(&r.stalls), 0);
+        }
+}
+
+static void slow_rates_do_not_lose_to_late_wakeups(void **state)
+{
+        struct rate r;
+        uint64_t worst;
+        (void)state;
+        /* 1 kpps, woken each 1.06 ms: a bucket of exactly one frame would fall 6 % short */
+        uint64_t sum = run(&r, 1000, 1060000, 10 * NS_PER_S, &worst);
+        assert_in_range(sum, 9950, 10010);
+}
+
+static void a_stall_is_counted_not_made_up(void **state)
+{
+        struct rate r;
+        (void)state;
+        rate_init(&r, 100000, START_NS);
+        while (rate_take(&r, 1000, START_NS))
+                ;
+        unsigned burst = rate_take(&r, 1u << 30, START_NS + NS_PER_S);
+        assert_in_range(burst, 100, 102); /* 1 ms and a frame, not a second's worth */
+        assert_int_equal(atomic_load(&r.stalls), 1);
+        assert_in_range(atomic_load(&r.stall_ns), NS_PER_S - 2 * NS_PER_MS, NS_PER_S);
+}
+
+static void when_is_the_moment_that_take_grants(void **state)
+{
+        struct rate r;
+        (void)state;
+        rate_init(&r, 12345, START_NS);
+        while (rate_take(&r, 1, START_NS))
+                ;
+        for (unsigned i = 0; i < 1000; i++) {
+                uint64_t t = rate_when(&r, 3);
+                assert_int_equal(rate_take(&r, 3, t - 100000),
+                                 1); /* 81 us a frame: the second is not due yet */
+                assert_int_equal(rate_take(&r, 3, t), 2);
+        }
+}
+
+struct share {
+        struct rate *r;
+        uint64_t taken;
+};
+
+static void *taker(void *arg)
+{
+        struct share *s = arg;
+        for (uint64_t t = START_NS; t < START_NS + NS_PER_S / 10; t += 1000)
+                s->taken += rate_take(s->r, 64, t);
+        return NULL;
+}
+
+static void threads_share_one_bucket(void **state)
+{
+        struct rate r;
+        struct share s[4];
+        pthread_t t[4];
+        uint64_t sum = 0;
+        (void)state;
+        rate_init(&r, 1e6, START_NS);
+        for (int i = 0; i < 4; i++) {
+                s[i] = (struct share){.r = &r};
+                pthread_create(&t[i], NULL, taker, &s[i]);
+        }
+        for (int i = 0; i < 4; i++) {
+                pthread_join(t[i], NULL);
+                sum += s[i].taken;
+        }
+        assert_in_range(sum, 90000, 101100); /* 0.1 s at 1 Mpps, and one burst */
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(sums_are_exact),
+                cmocka_unit_test(slow_rates_do_not_lose_to_late_wakeups),
+                cmocka_unit_test(a_stall_is_counted_not_made_up),
+                cmocka_unit_test(when_is_the_moment_that_take_grants),
+                cmocka_unit_test(threads_share_one_bucket),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
