@@ -149,7 +149,12 @@ void status_show(struct eng *g, struct status *s, uint64_t now_ns)
         bool tty = log_is_tty(), json = g->conf->status_json;
         if (now_ns < s->next_ns || (g->conf->no_status && !json))
                 return;
+        bool first = !s->next_ns;
         s->next_ns = now_ns + (json ? NS_PER_S : tty ? NS_PER_S / 4 : 15 * NS_PER_S);
+        if (first && !json) { /* nothing to tell yet */
+                s->last_ns = now_ns;
+                return;
+        }
         eng_totals(g, &t);
         uint64_t sent = t.probes + t.replies;
         double dt = (double)(now_ns - s->last_ns) / 1e9;
@@ -172,8 +177,6 @@ void status_start(struct eng *g)
         unsigned long long hosts = f->v4 + f->v6;
         char rate[32];
         struct wr w = wr_of(rate, sizeof(rate) - 1);
-        if (g->conf->status_json)
-                return;
         rate_text(&w, rate_pps(&g->rate));
         *w.p = 0;
         log_say(LOG_INFO, "scanning %llu host%s [%u port%s each] at %s%s", hosts, hosts == 1 ? "" : "s",

@@ -101,7 +101,7 @@ int sort_v4_runs(struct v4_run *, size_t n, struct err *);
 void sort_u128(u128 *, size_t n);
 void sort_v6_runs(struct v6_run *, size_t n);
 
-/* reserved.c: the never-targets of design.md "Safety" */
+/* reserved.c: the never-targets (0/8, 224/4, 240/4, ::, ff00::/8, ...) */
 bool reserved_v4(uint32_t first, uint32_t last); /* wholly inside */
 bool reserved_seg(const struct seg *);           /* the same, either family */
 const char *reserved_why(const struct seg *);

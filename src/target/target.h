@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * target: what to scan and in which order. Text becomes sets (ranges, ports, names); sets minus excludes
- * become an immutable plan: one flat index space, address-major: index = address number × ports + port number.
- * The order is a keyed permutation of that space. Everything after tgt_plan_new() is read-only and shared.
+ * become an immutable plan: one flat index space, address-major: index = address number × ports + port
+ * number. The order is a keyed permutation of that space. Everything after tgt_plan_new() is read-only and
+ * shared.
  */
 #ifndef TRAWL_TARGET_H
 #define TRAWL_TARGET_H
 #include "wire/wire.h"
 
-/* ---- spec.c, set.c: addresses as text -> sets of ranges ---------------------------------------------------- */
+/* ---- spec.c, set.c: addresses as text -> sets of ranges ---- */
 struct tgt_range {
         struct ip_addr first, last; /* inclusive, same family and zone */
 };
@@ -16,24 +17,25 @@ struct tgt_set; /* growable; unsorted while it is filled */
 int tgt_set_new(struct tgt_set **, struct err *);
 void tgt_set_free(struct tgt_set *);
 
-struct tgt_text { /* how to read text */
-        bool no_dns;       /* -n: a name is an error that says so */
-        bool no_names;     /* names make no sense here (excludes take them too unless set) */
-        const char *source;/* for messages: file name; NULL: the command line */
-        uint8_t family;    /* names: 0 both A and AAAA, 4 or 6 only those (-4, -6) */
+struct tgt_text {           /* how to read text */
+        bool no_dns;        /* -n: a name is an error that says so */
+        bool no_names;      /* names make no sense here (excludes take them too unless set) */
+        const char *source; /* for messages: file name; NULL: the command line */
+        uint8_t family;     /* names: 0 both A and AAAA, 4 or 6 only those (-4, -6) */
 };
-/* Adds every item of `text` (separated by comma or blanks). Items: options.md §2 plus nmap's short forms
- * (10.0.0-3.1-254, 10.0.0.5-10, 10.0.0.*, 10.0.0-3.0/24 is refused), "a - b" with blanks, zone ids, names
- * (resolved here, all A and AAAA; name/24 is the net round each address, the IPv4 ones only when there are any
- * and the length is at most 32; the name stays with the address itself). A wrong item fails the whole call
- * with a message that quotes it, says why, and gives source:line:column (1-based) when from a file. A name that
- * does not resolve is an error too. */
+/* Adds every item of `text` (separated by comma or blanks). Items: the forms listed in spec.c, with nmap's
+ * short ones (10.0.0-3.1-254, 10.0.0.5-10, 10.0.0.*, 10.0.0-3.0/24 is refused), "a - b" with blanks, zone
+ * ids, names (resolved here, all A and AAAA; name/24 is the net round each address, the IPv4 ones only when
+ * there are any and the length is at most 32; the name stays with the address itself). A wrong item fails the
+ * whole call with a message that quotes it, says why, and gives source:line:column (1-based) when from a
+ * file. A name that does not resolve is an error too. */
 int tgt_set_add(struct tgt_set *, const char *text, const struct tgt_text *, struct err *);
-/* The same for a file of any length ("-": stdin); comments as in options.md §2.1 except that a dash between two
- * addresses is a range, and a dash elsewhere is an error. 10 million lines take seconds at the most. */
+/* The same for a file of any length ("-": stdin); comments start with # ; or / at an item; a dash between
+ * two addresses is a range, and a dash elsewhere is an error. 10 million lines take seconds at the most. */
 int tgt_set_add_file(struct tgt_set *, const char *path, const struct tgt_text *, struct err *);
 int tgt_set_add_range(struct tgt_set *, const struct tgt_range *, struct err *);
-/* -iR n: n random public IPv4 addresses, no two alike, drawn from `seed`. n = 0 and more than there are: errors. */
+/* -iR n: n random public IPv4 addresses, no two alike, drawn from `seed`. n = 0 and more than there are:
+ * errors. */
 int tgt_set_add_random(struct tgt_set *, uint64_t n, uint64_t seed, struct err *);
 bool tgt_set_empty(const struct tgt_set *);
 /* Sorts and merges; afterwards ranges are disjoint, sorted, IPv4 first. Idempotent. */
@@ -54,31 +56,33 @@ bool tgt_walk_next(struct tgt_walk *, struct tgt_range *);
 /* Text of the ranges, one CIDR or a-b each (shortest form) / as CIDRs only. Returns length as ip_format. */
 size_t tgt_range_format(char *out, size_t cap, const struct tgt_range *);
 /* Calls f for each CIDR block that makes up the range, in order. */
-void tgt_range_cidrs(const struct tgt_range *, void (*f)(void *, const struct ip_addr *, unsigned bits), void *);
+void tgt_range_cidrs(const struct tgt_range *, void (*f)(void *, const struct ip_addr *, unsigned bits),
+                     void *);
 
-/* ---- ports.c: ports of all protocols as one flat space (options.md §3) -------------------------------------- */
+/* ---- ports.c: ports of all protocols as one flat space ---- */
 enum { /* flat port = base + port */
-        TGT_TCP = 0,
-        TGT_UDP = 65536,
-        TGT_SCTP = 131072,
-        TGT_ICMP_ECHO = 196608,
-        TGT_ICMP_TIME = 196609,
-        TGT_ARP = 196610,
-        TGT_IPPROTO = 196864,
-        TGT_PORTS_MAX = 197120
+       TGT_TCP = 0,
+       TGT_UDP = 65536,
+       TGT_SCTP = 131072,
+       TGT_ICMP_ECHO = 196608,
+       TGT_ICMP_TIME = 196609,
+       TGT_ARP = 196610,
+       TGT_IPPROTO = 196864,
+       TGT_PORTS_MAX = 197120
 };
-/* In a struct target: TCP 6, UDP 17, SCTP 132; ICMP echo and timestamp 1 with port 0 and 1; ARP 0; IP protocol n is
- * proto 255 (reserved by IANA, so it collides with nothing) with port n. */
+/* In a struct target: TCP 6, UDP 17, SCTP 132; ICMP echo and timestamp 1 with port 0 and 1; ARP 0; IP
+ * protocol n is proto 255 (reserved by IANA, so it collides with nothing) with port n. */
 struct tgt_ports; /* a set of flat ports */
 int tgt_ports_new(struct tgt_ports **, struct err *);
 void tgt_ports_free(struct tgt_ports *);
-/* "80,443,8000-8010,U:53,S:36412,O:47,I:0,-,http*"; service names from the system's services database; names it
- * does not know, and wildcards, also from nmap-services when that is installed. A wrong item is an error that quotes
- * it, and then nothing of the list is taken. default_base: TGT_TCP, TGT_UDP, TGT_SCTP or TGT_IPPROTO. */
+/* "80,443,8000-8010,U:53,S:36412,O:47,I:0,-,http*"; service names from the system's services database; names
+ * it does not know, and wildcards, also from nmap-services when that is installed. A wrong item is an error
+ * that quotes it, and then nothing of the list is taken. default_base: TGT_TCP, TGT_UDP, TGT_SCTP or
+ * TGT_IPPROTO. */
 int tgt_ports_add(struct tgt_ports *, const char *text, uint32_t default_base, struct err *);
 int tgt_ports_sub(struct tgt_ports *, const char *text, uint32_t default_base, struct err *);
-/* The n most useful ports of our own ranking (ports.c says how it was made); base TGT_TCP or TGT_UDP. n larger
- * than the list is an error that says how many there are (docs/top-ports.md). */
+/* The n most useful ports of our own ranking (ports.c says how it was made); base TGT_TCP or TGT_UDP. n
+ * larger than the list is an error that says how many there are (docs/top-ports.md). */
 int tgt_ports_add_top(struct tgt_ports *, uint32_t n, uint32_t base, struct err *);
 size_t tgt_ports_count(const struct tgt_ports *);
 bool tgt_ports_has(const struct tgt_ports *, uint32_t flat);
@@ -86,27 +90,28 @@ uint32_t tgt_ports_at(const struct tgt_ports *, size_t i); /* ascending; valid u
 /* Canonical text that parses back to the same set ("80,443,U:53"); caller frees. */
 char *tgt_ports_format(const struct tgt_ports *);
 
-/* ---- plan.c: the immutable plan -------------------------------------------------------------------------------- */
+/* ---- plan.c: the immutable plan ---- */
 struct tgt_spec { /* borrowed until tgt_plan_new returns; sets must be finished */
         struct tgt_set *include, *exclude;
         const struct tgt_ports *ports;
         bool allow_reserved; /* --allow-reserved: keep the never-targets */
-        const struct tgt_range *own_broadcasts; /* may be NULL; directed broadcast addresses of our own networks */
+        const struct tgt_range
+                *own_broadcasts; /* may be NULL; directed broadcast addresses of our own networks */
         size_t n_own_broadcasts;
 };
-/* Subtracts the excludes; drops never-targets (design.md "Safety") inside larger ranges with a count; a range
+/* Subtracts the excludes; drops never-targets (reserved.c) inside larger ranges with a count; a range
  * wholly inside them is an error that names --allow-reserved. More than 2^63 probes: refused by name. No
  * targets, no ports, nothing left after the excludes: errors. O(ranges) memory, O(1) pick. */
 int tgt_plan_new(struct tgt_plan **, const struct tgt_spec *, struct err *);
 void tgt_plan_free(struct tgt_plan *);
 struct tgt_plan_facts {
-        uint64_t probes;            /* addresses × ports */
-        uint64_t v4, v6;            /* addresses */
-        uint64_t reserved_dropped;  /* saturating */
+        uint64_t probes;           /* addresses × ports */
+        uint64_t v4, v6;           /* addresses */
+        uint64_t reserved_dropped; /* saturating */
         uint32_t ports;
-        uint32_t busiest_net24;     /* most IPv4 addresses in one /24 of the plan (0: no IPv4) */
+        uint32_t busiest_net24; /* most IPv4 addresses in one /24 of the plan (0: no IPv4) */
         size_t ranges;
-        uint64_t hash;              /* of ranges and ports: the same set has the same hash on every machine */
+        uint64_t hash; /* of ranges and ports: the same set has the same hash on every machine */
 };
 void tgt_plan_facts(const struct tgt_plan *, struct tgt_plan_facts *);
 void tgt_plan_walk(struct tgt_walk *, const struct tgt_plan *); /* its ranges: sorted, disjoint, IPv4 first */
@@ -119,14 +124,15 @@ bool tgt_plan_index(const struct tgt_plan *, const struct target *, uint64_t *in
 unsigned tgt_plan_names(const struct tgt_plan *, const struct ip_addr *, const char *const **names);
 uint32_t tgt_flat_port(const struct target *); /* inverse of the split the plan does; TGT_PORTS_MAX: none */
 
-/* The plan's ranges, ports and names as bytes (for the checkpoint's sidecar), and back. Versioned, checked. */
+/* The plan's ranges, ports and names as bytes (for the checkpoint's sidecar), and back. Versioned, checked.
+ */
 int tgt_plan_save(const struct tgt_plan *, const char *path, struct err *);
 int tgt_plan_load(struct tgt_plan **, const char *path, struct err *);
 
-/* ---- order.c: keyed permutation of [0, 2^width), walked by position ---------------------------------------------
- * Alternating unbalanced Feistel network (Black & Rogaway 2002; Morris, Rogaway & Stegers 2009), no division.
- * Values >= count are holes and skipped; 2^width < 2 × count, so at least half of all positions are real. The
- * order depends on seed and count only. */
+/* ---- order.c: keyed permutation of [0, 2^width), walked by position ---- */
+/* Alternating unbalanced Feistel network (Black & Rogaway 2002;
+ * Morris, Rogaway & Stegers 2009), no division. Values >= count are holes and skipped; 2^width < 2 × count,
+ * so at least half of all positions are real. The order depends on seed and count only. */
 struct tgt_order {
         uint64_t count, domain; /* real indices; positions run over [0, domain) */
         unsigned width;
@@ -134,16 +140,17 @@ struct tgt_order {
         uint32_t keys[32];
 };
 void tgt_order_init(struct tgt_order *, uint64_t count, uint64_t seed);
-uint64_t tgt_order_at(const struct tgt_order *, uint64_t pos);      /* may be >= count: a hole */
-uint64_t tgt_order_pos(const struct tgt_order *, uint64_t index);   /* the inverse */
+uint64_t tgt_order_at(const struct tgt_order *, uint64_t pos);    /* may be >= count: a hole */
+uint64_t tgt_order_pos(const struct tgt_order *, uint64_t index); /* the inverse */
 
-/* ---- generate.c: positions -> targets, in bursts ------------------------------------------------------------------
- * Walks positions [pos, end) in steps of `step`, skips holes, and fills at most n targets with their positions
- * and plan indices. Returns how many; *pos is moved past the last one looked at. */
+/* ---- generate.c: positions -> targets, in bursts ---- */
+/* Walks positions [pos, end) in steps of
+ * `step`, skips holes, and fills at most n targets with their positions and plan indices. Returns how many;
+ * *pos is moved past the last one looked at. */
 struct tgt_probe {
         struct target who;
         uint64_t pos, index;
 };
-unsigned tgt_generate(const struct tgt_plan *, const struct tgt_order *, uint64_t *pos, uint64_t end, uint64_t step,
-                      struct tgt_probe *out, unsigned n);
+unsigned tgt_generate(const struct tgt_plan *, const struct tgt_order *, uint64_t *pos, uint64_t end,
+                      uint64_t step, struct tgt_probe *out, unsigned n);
 #endif
