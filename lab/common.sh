@@ -40,19 +40,26 @@ set_sysctls() {
         ip netns exec "$1" bash -c 'while read -r path value; do echo "$value" >"/proc/sys/$path"; done' 2>/dev/null
 }
 
+# lives PID NAMESPACE: is the process there, in that namespace, and not a zombie?
+lives() {
+        local ours theirs
+        ours=$(stat -Lc %i "/run/netns/$2" 2>/dev/null) && theirs=$(stat -Lc %i "/proc/$1/ns/net" 2>/dev/null) &&
+                [ "$ours" = "$theirs" ]
+}
+
 # stop_pid FILE NAMESPACE: ends the process of a pid file, if it is still the one that we started in there.
 stop_pid() {
         local pid i
         pid=$(cat "$1" 2>/dev/null) || return 0
         rm -f "$1"
-        [ -n "$pid" ] && [ -e "/proc/$pid/ns/net" ] && have_ns "$2" || return 0
-        [ "$(stat -Lc %i "/proc/$pid/ns/net" 2>/dev/null)" = "$(stat -Lc %i "/run/netns/$2")" ] || return 0
+        [ -n "$pid" ] && lives "$pid" "$2" || return 0
         kill -TERM "$pid" 2>/dev/null
         for ((i = 0; i < 250; i++)); do
-                [ -e "/proc/$pid" ] || return 0
+                lives "$pid" "$2" || return 0
                 sleep 0.02
         done
         kill -KILL "$pid" 2>/dev/null
+        return 0
 }
 
 # wait_pid FILE PID LOG: until FILE is there; fails with the log's last words when the process ended instead.

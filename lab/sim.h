@@ -70,7 +70,8 @@ struct sim_counters {
         __u64 malformed;
         __u64 bad_ip_sum;
         __u64 bad_syn_sum;
-        __u64 bad_tcp_sum; /* of TCP segments that are not SYNs */
+        __u64 bad_tcp_sum; /* of other segments; with offloads on the IPv6 RSTs of the scanner's kernel are
+                              among them */
         __u64 unchecked;   /* segments with data: their sum was not looked at */
         __u64 no_tag;      /* untagged, or tagged for another VLAN, where a tag was due */
         __u64 lost_in, lost_out;

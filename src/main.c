@@ -48,7 +48,7 @@ int main(int argc, char **argv)
         }
         int status = EXIT_BAD_INPUT;
         if (conf_parse(c, argc, argv, &e))
-                fprintf(stderr, "trawl: %s\n", e.text);
+                log_say(LOG_ERROR, "%s", e.text);
         else
                 status = run(c);
         conf_free(c);

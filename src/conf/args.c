@@ -123,13 +123,11 @@ static int long_option(struct arg_walk *w, const char *arg, struct opt_use *u, s
         return take_value(w, u, e) ? -1 : 1;
 }
 
-static int unknown_letter(const char *cluster, const char *arg, struct err *e)
+/* "-rate" and its like: a long name with one dash only would be read as a run of letters. */
+static bool is_long_name(const char *arg)
 {
-        if (arg && arg[1] && arg[2] && opt_by_name(arg + 1, strcspn(arg + 1, "=:[")))
-                return err_set(e, 0, "unknown option %s: long names take two dashes, as in -%.*s",
-                               opt_quote(arg).s, OPT_NAME_MAX, arg);
-        return err_set(e, 0, "unknown option \"-%.*s\": trawl --help lists the options there are", 2,
-                       cluster);
+        size_t n = arg ? strcspn(arg + 1, "=:[") : 0;
+        return n > 2 && opt_by_name(arg + 1, n);
 }
 
 static int short_value(struct arg_walk *w, struct opt_use *u, const char *rest, struct err *e)
@@ -161,9 +159,13 @@ static int short_option(struct arg_walk *w, const char *arg, struct opt_use *u, 
         char text[3] = {w->prefix[0], w->cluster[0], 0};
         bool more_types = w->prefix[0] != 0;
         size_t used;
+        if (is_long_name(arg))
+                return err_set(e, 0, "%s: long names take two dashes: write -%.*s", opt_quote(arg).s,
+                               OPT_NAME_MAX, arg);
         u->opt = opt_by_letters(more_types ? text : w->cluster, &used);
         if (!u->opt || (more_types && used != 2))
-                return unknown_letter(more_types ? text : w->cluster, arg, e);
+                return err_set(e, 0, "unknown option \"-%.2s\": trawl --help lists the options there are",
+                               more_types ? text : w->cluster);
         const char *letters = more_types ? text : w->cluster;
         snprintf(w->as, sizeof(w->as), "-%.*s", (int)used, letters);
         u->letter = letters[used - 1];

@@ -5,8 +5,11 @@
  * reserved ranges) or the machine (interfaces, rights) is checked later by those who know.
  */
 #include "option.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct {
         uint32_t first, last;
@@ -88,7 +91,7 @@ static int check_resumed(struct conf *c, struct err *e)
 
 static int check_readscan(const struct conf *c, struct err *e)
 {
-        if (c->n_banner_types && c->op != OP_READSCAN)
+        if (c->n_banner_types && c->op == OP_SCAN)
                 return err_set(e, 0,
                                "--banner-types selects among what --readscan reads: banners are not in this "
                                "version yet");
@@ -114,6 +117,45 @@ static int check_paths(const struct conf *c, struct err *e)
         return 0;
 }
 
+/* Can a file be made there? Found out before the scan, not after its set-up. */
+static int check_place(const char *path, const char *what, struct err *e)
+{
+        char parent[4096];
+        struct stat st;
+        const char *slash = strrchr(path, '/');
+        if (stat(path, &st) == 0)
+                return S_ISDIR(st.st_mode) ? err_set(e, EISDIR, "%s %s is a directory: give a file", what,
+                                                     opt_quote(path).s)
+                                           : 0;
+        size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 1;
+        if (n >= sizeof(parent))
+                return err_set(e, ENAMETOOLONG, "%s %s is too long for a file name", what, opt_quote(path).s);
+        memcpy(parent, slash ? path : ".", n);
+        parent[n] = 0;
+        if (stat(parent, &st) == 0 && S_ISDIR(st.st_mode))
+                return 0;
+        return err_set(e, ENOENT, "%s %s: there is no directory %s: make it first", what, opt_quote(path).s,
+                       opt_quote(parent).s);
+}
+
+static int check_places(const struct conf *c, struct err *e)
+{
+        for (size_t i = 0; i < c->out.n_files; i++)
+                if (strcmp(c->out.files[i].path, "-") != 0 &&
+                    check_place(c->out.files[i].path, "the output", e))
+                        return -1;
+        if (c->op != OP_SCAN)
+                return 0;
+        if (c->pcap_file && check_place(c->pcap_file, "--pcap", e))
+                return -1;
+        if (!c->checkpoint_file || c->resume_file || !conf_was_set(c, "checkpoint"))
+                return 0;
+        if (access(c->checkpoint_file, F_OK) == 0)
+                return err_set(e, EEXIST, "--checkpoint %s exists: go on with --resume %s, or remove it",
+                               opt_quote(c->checkpoint_file).s, opt_quote(c->checkpoint_file).s);
+        return check_place(c->checkpoint_file, "--checkpoint", e);
+}
+
 int conf_check(struct conf *c, struct err *e)
 {
         bool scans = c->op == OP_SCAN;
@@ -123,5 +165,7 @@ int conf_check(struct conf *c, struct err *e)
                 return -1;
         if (check_resumed(c, e) || check_readscan(c, e) || check_paths(c, e))
                 return -1;
-        return scans || c->op == OP_READSCAN ? out_check(&c->out, e) : 0;
+        if (!scans && c->op != OP_READSCAN)
+                return 0;
+        return check_places(c, e) || out_check(&c->out, e) ? -1 : 0;
 }

@@ -88,7 +88,9 @@ static int find_row(struct reader *r, struct opt_use *u, const char *name, size_
                 u->opt = r->last;
                 return 0;
         }
-        if (args_name(u, opt_quote_n(name, len).s, name, len, key, e))
+        char written[2 * OPT_NAME_MAX];
+        snprintf(written, sizeof(written), "%.*s", (int)MIN(len, sizeof(written) - 1), name);
+        if (args_name(u, written, name, len, key, e))
                 return -1;
         bool plain = len <= OPT_NAME_MAX && !*key;
         r->last = plain ? u->opt : NULL;

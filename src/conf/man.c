@@ -19,10 +19,7 @@ static void escape(FILE *f, const char *text)
                         fputs("\\-", f);
                 else if (*text == '~' || *text == '^')
                         fprintf(f, "\\(%s", *text == '~' ? "ti" : "ha");
-                else if (strncmp(text, "…", 3) == 0) {
-                        fputs("...", f);
-                        text += 2;
-                } else
+                else
                         putc(*text, f);
                 at_start = *text == '\n';
         }

@@ -58,7 +58,7 @@ int set_timing(struct conf *c, const struct opt_use *u, struct err *e)
                 if (strcmp(u->value, digit) != 0 && strcasecmp(u->value, t[i].word) != 0)
                         continue;
                 take_rate(c, t[i].pps, 0, u->origin);
-                return conf_note(c, e, "-T%zu (%s) is taken as --rate %.4g", i, t[i].word, t[i].pps);
+                return conf_note(c, e, "-T%zu (%s) is taken as --rate %g", i, t[i].word, t[i].pps);
         }
         return err_set(e, 0, "%s is no timing template: give 0 to 5, or better a --rate",
                        opt_quote(u->value).s);

@@ -29,6 +29,8 @@ static int add_text(struct conf *c, const struct opt_use *u, bool exclude, struc
 {
         static const char plain[] = "0123456789./,-:* \t";
         struct tgt_text how = {.no_dns = true};
+        if (!u->value[strspn(u->value, ", \t")])
+                return err_set(e, 0, "the list of addresses is empty: give some, or leave the option out");
         if (u->value[strspn(u->value, plain)])
                 return wait_for_the_end(c, u, (struct target_text){.exclude = exclude}, e);
         return tgt_set_add(exclude ? c->exclude : c->include, u->value, &how, e);
@@ -131,7 +133,7 @@ int set_top_ports(struct conf *c, const struct opt_use *u, struct err *e)
         const char *text = u->value, *colon = text ? strchr(text, ':') : NULL;
         if (text && strspn(text, "0123456789") == 0) {
                 if (val_bool(text, &on, e))
-                        return err_set(e, 0, "%s is not right here: give how many ports, as in 100 or 20:udp",
+                        return err_set(e, 0, "%s is no number of ports: give one, as in 100 or 20:udp",
                                        opt_quote(text).s);
                 text = NULL;
         }

@@ -36,7 +36,7 @@ size_t opt_row(const struct opt *o)
                         return before + (size_t)(o - parts[k].rows);
                 before += *parts[k].n;
         }
-        assert(!"a row of the table");
+        assert(false); /* not a row of the table */
         return 0;
 }
 

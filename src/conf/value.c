@@ -94,14 +94,16 @@ static bool digits_u64(const char *text, uint64_t *out)
 int val_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct err *e)
 {
         uint64_t v;
-        if (digits_u64(text, &v) && v >= min && v <= max) {
+        bool is_number = digits_u64(text, &v);
+        const char *wrong = is_number ? "out of range" : "no whole number";
+        if (is_number && v >= min && v <= max) {
                 *out = v;
                 return 0;
         }
         if (max == UINT64_MAX)
-                return err_set(e, 0, "%s is not right here: give a whole number, %llu or more",
-                               opt_quote(text).s, (unsigned long long)min);
-        return err_set(e, 0, "%s is not right here: give a whole number from %llu to %llu", opt_quote(text).s,
+                return err_set(e, 0, "%s is %s: give one of %llu or more", opt_quote(text).s, wrong,
+                               (unsigned long long)min);
+        return err_set(e, 0, "%s is %s: give one from %llu to %llu", opt_quote(text).s, wrong,
                        (unsigned long long)min, (unsigned long long)max);
 }
 
@@ -140,7 +142,7 @@ int val_double(const char *text, double min, double max, double *out, struct err
         const char *rest;
         double v;
         if (!scan_number(text, &v, &rest) || *rest || v < min || v > max)
-                return err_set(e, 0, "%s is not right here: give a number from %s to %s", opt_quote(text).s,
+                return err_set(e, 0, "%s does not fit: give a number from %s to %s", opt_quote(text).s,
                                val_of_double(min).s, val_of_double(max).s);
         *out = v;
         return 0;
@@ -204,7 +206,7 @@ int val_seconds(const char *text, double min, double max, double *out, struct er
                         "%s is not a time: give a number and a unit, as in 90, 500ms, 10s, 5m, 2h, 1d, 1w",
                         opt_quote(text).s);
         if (v < min || v > max)
-                return err_set(e, 0, "%s is not right here: give a time from %s to %s seconds",
+                return err_set(e, 0, "%s is out of range: give a time from %s to %s seconds",
                                opt_quote(text).s, val_of_double(min).s, val_of_double(max).s);
         *out = v;
         return 0;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-enum { REPLY_QUEUE = 1 << 16, REPLY_MAX = 128 };
+enum { REPLY_QUEUE = 1 << 16, REPLY_MAX = 128, REPLY_BATCH = 32 };
 
 struct reply {
         uint8_t bytes[REPLY_MAX];
@@ -21,6 +21,7 @@ struct rx {
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
+        bool held_up; /* replies wait for the rate: probes yield */
 };
 
 static struct reply *reply_slot(struct rx *r, unsigned dev)
@@ -38,16 +39,27 @@ static void reply_put(struct rx *r, struct reply *x, size_t len)
 {
         assert(len && len <= REPLY_MAX);
         x->len = (uint16_t)len;
-        if (!r->n++)
-                atomic_fetch_add_explicit(&r->g->rate.replies_waiting, 1, memory_order_relaxed);
+        r->n++;
 }
 
-/* Sends what the rate allows now. */
-static void send_replies(struct rx *r)
+static void hold_up_probes(struct rx *r, bool held_up)
+{
+        if (held_up == r->held_up)
+                return;
+        r->held_up = held_up;
+        atomic_fetch_add_explicit(&r->g->rate.replies_waiting, held_up ? 1u : UINT32_MAX,
+                                  memory_order_relaxed);
+}
+
+/* Sends what the rate allows now. While frames keep coming only full batches: a system call for each RST
+ * would cost more than all the rest of its way. */
+static void send_replies(struct rx *r, bool all)
 {
         struct eng *g = r->g;
-        while (r->n) {
-                unsigned may = rate_take(&g->rate, MIN(r->n, (unsigned)ENG_BATCH), clock_mono_ns());
+        while (r->n >= (all ? 1 : REPLY_BATCH)) {
+                unsigned want = MIN(r->n, (unsigned)ENG_BATCH);
+                unsigned may = rate_take(&g->rate, want, clock_mono_ns());
+                hold_up_probes(r, may < want);
                 if (!may)
                         return;
                 for (unsigned i = 0; i < may; i++) {
@@ -65,9 +77,8 @@ static void send_replies(struct rx *r)
                 for (unsigned d = 0; d < g->n_devs; d++)
                         io_tx_kick(&g->devs[d].reply[r->id]);
                 COUNT(r->count->replies, may);
-                if (!r->n)
-                        atomic_fetch_sub_explicit(&g->rate.replies_waiting, 1, memory_order_relaxed);
         }
+        hold_up_probes(r, false);
 }
 
 static struct wire_hop hop_back(const struct eng *g, unsigned dev, const struct pkt *p)
@@ -116,7 +127,7 @@ static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const s
                 if (atomic_load_explicit(&g->writer_quit, memory_order_relaxed))
                         return;
                 clock_sleep_until(clock_mono_ns() + NS_PER_MS);
-                send_replies(r);
+                send_replies(r, true);
         }
 }
 
@@ -215,7 +226,7 @@ static void run(struct rx *r)
                 bool any = false;
                 for (unsigned d = 0; d < g->n_devs; d++)
                         any |= g->devs[d].rx_ops && take_burst(r, d);
-                send_replies(r);
+                send_replies(r, !any);
                 if (any)
                         continue;
                 atomic_store_explicit(&g->rx_caught_up_ns[r->id], now, memory_order_relaxed);
@@ -240,8 +251,7 @@ void *rx_thread(void *arg)
                 run(&r);
         else
                 atomic_store(&r.g->stop, STOP_FAILED);
-        if (r.n)
-                atomic_fetch_sub_explicit(&r.g->rate.replies_waiting, 1, memory_order_relaxed);
+        hold_up_probes(&r, false);
         free(r.replies);
         return NULL;
 }

@@ -22,12 +22,12 @@
 #endif
 
 enum {
-        BLOCK_SIZE = 256 << 10, /* holds the largest frame there is (64 KiB by TSO) several times over */
-        RING_MIN = 2 << 20,
+        BLOCK_SIZE = 128 << 10, /* holds the largest frame there is (64 KiB by TSO) */
+        RING_MIN = 4 << 20,
         RING_DEFAULT = 32 << 20,
         RING_MAX = 64 << 20,
         BYTES_PER_SLOT = 192, /* what a SYN-ACK takes in the ring, headers of the ring included */
-        RETIRE_MS = 1,
+        RETIRE_MS = 2, /* a block a reader is late for may hold one frame: blocks * RETIRE_MS is its grace */
         SENDER_OFFSET =
                 (sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT
 };

@@ -14,7 +14,15 @@
 #ifndef DLT_LINUX_SLL2
 #define DLT_LINUX_SLL2 276
 #endif
-enum { SLOTS = 128, LIVE_RING = 16 << 20, SLL_LEN = 16, SLL2_LEN = 20, RAW_IN_FILES = 101, RAW_OPENBSD = 14 };
+enum {
+        SLOTS = 128,
+        LIVE_RING = 32 << 20,
+        RETIRE_MS = 2,
+        SLL_LEN = 16,
+        SLL2_LEN = 20,
+        RAW_IN_FILES = 101,
+        RAW_OPENBSD = 14
+};
 static const uint64_t ERROR_SLEEP_NS = 10 * NS_PER_MS;
 
 bool pcap_link_of(int dlt, enum wire_link *link)
@@ -92,8 +100,9 @@ struct pcap *pcap_live_new(const char *name, struct err *e)
                 err_set(e, 0, "libpcap cannot open \"%s\": %s", name, text);
                 return NULL;
         }
-        pcap_set_timeout(p, 1);
-        pcap_set_immediate_mode(p, 1);
+        /* Not immediate mode: that has slots of the full snapshot length, which leaves room for few frames.
+         */
+        pcap_set_timeout(p, RETIRE_MS);
         return p;
 }
 
@@ -224,7 +233,7 @@ unsigned pcap_rx_burst(struct pcap_rx *r, struct frame *f, unsigned n)
         r->mono_minus_wall = clock_mono_ns() - clock_wall_ns();
         int took = pcap_dispatch(r->p, (int)want, take, (u_char *)r);
         txq_commit(&r->q, f, r->got);
-        r->more = took > 0;
+        r->more = took == (int)want;
         if (took < 0)
                 atomic_store_explicit(&r->count->last_error, errno, memory_order_relaxed);
         if (!r->live && took <= 0)

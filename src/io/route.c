@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
+#include <linux/if_addrlabel.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 
@@ -203,6 +204,45 @@ static int add_rule_cut(const struct nlmsghdr *h, void *arg)
         return 0;
 }
 
+/* What the kernel treats apart without a route for it: no address at all, multicast, all hosts on the link.
+ */
+static int add_special_cuts4(struct cut_list *c)
+{
+        const struct ip_addr none = ip_v4(0), groups = ip_v4(0xe0000000), all = ip_v4(UINT32_MAX);
+        return cut_prefix(c, &none, 32) || cut_prefix(c, &groups, 4) || cut_prefix(c, &all, 32) ? -1 : 0;
+}
+
+static int add_label_cut(const struct nlmsghdr *h, void *arg)
+{
+        const struct ifaddrlblmsg *m = mnl_nlmsg_get_payload(h);
+        NL_EACH(a, h, sizeof(*m))
+        {
+                if (mnl_attr_get_type(a) != IFAL_ADDRESS)
+                        continue;
+                struct ip_addr ip = nl_ip(a, m->ifal_family);
+                return ip.family ? cut_prefix(arg, &ip, m->ifal_prefixlen) : 0;
+        }
+        return 0;
+}
+
+/* Which of our IPv6 addresses is the source also depends on the destination (RFC 6724 §5): on its scope, on
+ * its label (a table in the kernel), and on how many leading bits it shares with each candidate. */
+static int add_special_cuts6(struct io_facts *f, struct cut_list *c, struct err *e)
+{
+        const struct ip_addr none = ip_v6(0, 0), site = ip_v6(0xfec0000000000000, 0),
+                             link = ip_v6(0xfe80000000000000, 0), groups = ip_v6(0xff00000000000000, 0);
+        if (nl_dump(&f->nl, RTM_GETADDRLABEL, AF_INET6, add_label_cut, NULL, c, e))
+                return -1;
+        int bad = cut_prefix(c, &none, 128) || cut_prefix(c, &site, 10) || cut_prefix(c, &link, 10) ||
+                  cut_prefix(c, &groups, 8);
+        for (size_t i = 0; i < f->n_links; i++)
+                for (size_t k = 0; k < f->links[i].n_addrs; k++)
+                        for (unsigned len = 1; len <= f->links[i].addrs[k].prefix_len; len++)
+                                if (f->links[i].addrs[k].ip.family == 6)
+                                        bad |= cut_prefix(c, &f->links[i].addrs[k].ip, len);
+        return bad ? err_set(e, ENOMEM, "out of memory for the route tables") : 0;
+}
+
 static int by_value(const void *x, const void *y)
 {
         const wide *a = x, *b = y;
@@ -233,6 +273,10 @@ static int load_cuts(struct io_facts *f, uint8_t family, struct cut_list **out, 
         if (nl_dump(&f->nl, RTM_GETROUTE, af, add_route_cut, NULL, c, e) ||
             nl_dump(&f->nl, RTM_GETRULE, af, add_rule_cut, NULL, c, e))
                 return -1;
+        if (family == 6 && add_special_cuts6(f, c, e))
+                return -1;
+        if (family == 4 && add_special_cuts4(c))
+                return err_set(e, ENOMEM, "out of memory for the route tables");
         sort_cuts(c);
         c->loaded = true;
         return 0;

@@ -241,7 +241,7 @@ static bool whole(struct span line)
 static int64_t body_end(struct span file, bool *empty)
 {
         const uint8_t *nl = file.n ? memchr(file.p, '\n', MIN(file.n, (size_t)4096)) : NULL;
-        if (!nl)
+        if (!nl || nl == file.p)
                 return -1;
         for (const uint8_t *p = file.p, *end; p < nl; p = end + 1) {
                 end = memchr(p, ',', (size_t)(nl - p));

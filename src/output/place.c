@@ -25,27 +25,30 @@ static void give_to_sudo_user(int fd)
                 log_say(LOG_VERBOSE, "an output file stays root's: %s", strerror(errno));
 }
 
-static int open_any(const char *path, bool *created)
+/* A new file gets its name with its first bytes: whoever finds it finds header and trailer. */
+static int open_any(struct sink *s, bool keep)
 {
         struct stat st;
-        bool there = stat(path, &st) == 0;
-        *created = !there;
+        bool there = stat(s->path, &st) == 0;
+        s->unborn = !there && !keep;
         if (there && !S_ISREG(st.st_mode)) /* a FIFO opened for reading too would never see its reader go */
-                return open(path, O_WRONLY | O_CLOEXEC);
-        return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+                return open(s->path, O_WRONLY | O_CLOEXEC);
+        if (there || keep)
+                return open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        if (fd >= 0)
+                give_to_sudo_user(fd);
+        return fd;
 }
 
 int place_open(struct sink *s, bool keep, struct err *e)
 {
         struct stat st;
-        bool created;
-        s->fd = open_any(s->path, &created);
+        s->fd = open_any(s, keep);
         if (s->fd < 0)
                 return err_set(e, errno, "cannot open the output file \"%s\": %s", s->path, strerror(errno));
         if (fstat(s->fd, &st))
                 return err_set(e, errno, "cannot look at \"%s\": %s", s->path, strerror(errno));
-        if (created)
-                give_to_sudo_user(s->fd);
         s->stream = !S_ISREG(st.st_mode);
         s->dev = st.st_dev;
         s->ino = st.st_ino;
@@ -151,6 +154,9 @@ static int place_over(struct sink *s, struct err *e)
                 return say_failed(s, errno, e);
         s->file_end = end;
         placed(s);
+        if (s->unborn && rename(s->beside, s->path))
+                return err_set(e, errno, "cannot make \"%s\": %s", s->path, strerror(errno));
+        s->unborn = false;
         return 0;
 }
 
@@ -173,10 +179,8 @@ static int copy_body(int from, int to, uint64_t n)
 /* The grouped file anew under another name, then renamed over the old: no moment at which it does not parse. */
 static int place_beside(struct sink *s, struct err *e)
 {
-        char beside[SINK_PATH_MAX + 8];
         struct stat st;
-        snprintf(beside, sizeof(beside), "%s.new", s->path);
-        int fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
                 return place_over(s, e);
         if (fd < 0)
@@ -184,10 +188,10 @@ static int place_beside(struct sink *s, struct err *e)
         if (fstat(s->fd, &st) == 0 && (fchmod(fd, st.st_mode & 07777) || fchown(fd, st.st_uid, st.st_gid)))
                 log_say(LOG_VERBOSE, "\"%s\" may not keep its owner: %s", s->path, strerror(errno));
         if (copy_body(s->fd, fd, s->body_len) || all_of(fd, &s->buf, &s->tail, s->body_len) ||
-            rename(beside, s->path)) {
+            rename(s->beside, s->path)) {
                 int why = errno;
                 close(fd);
-                unlink(beside);
+                unlink(s->beside);
                 return say_failed(s, why, e);
         }
         close(s->fd);
@@ -202,7 +206,7 @@ int place_file(struct sink *s, struct err *e)
         place_tail(s, clock_wall_ns());
         if (s->tail.full)
                 return err_set(e, ENOMEM, "not enough memory to write \"%s\"", s->path);
-        return s->groups ? place_beside(s, e) : place_over(s, e);
+        return s->groups && !s->unborn ? place_beside(s, e) : place_over(s, e);
 }
 
 int place_stream(struct sink *s, struct err *e)

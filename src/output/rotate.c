@@ -125,15 +125,27 @@ static void drop_journal(struct sink *s)
         s->journal_from = 0;
 }
 
+/* A file that cannot be moved is no reason to hold the scan up: it is whole, and takes what comes. */
+static int go_on_unrotated(struct sink *s, const struct err *why)
+{
+        if (!s->told_rotation)
+                log_say(LOG_WARN, "%s; the file goes on growing", why->text);
+        s->told_rotation = true;
+        rotate_plan(s, clock_wall_ns());
+        return 0;
+}
+
 int rotate_now(struct sink *s, bool reopen, struct err *e)
 {
+        struct err why;
         s->rotating = true;
         if (s->on_rotate && reopen)
                 s->on_rotate(s->on_rotate_arg);
-        if (move_away(s, e)) {
+        if (move_away(s, &why)) {
                 s->rotating = false;
-                return -1;
+                return go_on_unrotated(s, &why);
         }
+        s->told_rotation = false;
         close(s->fd);
         s->fd = -1;
         s->body_len = s->file_end = 0;
@@ -143,6 +155,7 @@ int rotate_now(struct sink *s, bool reopen, struct err *e)
         drop_journal(s);
         if (!reopen)
                 return 0;
+        sink_begin(s);
         int rc = sink_fresh(s, e);
         s->rotating = rc != 0;
         return rc;

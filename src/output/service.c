@@ -49,7 +49,7 @@ static void load_nmap(const char *path)
         has_nmap_table = true;
         while (fgets(line, sizeof(line), f))
                 if (line[0] != '#' && sscanf(line, "%127s %u/%15[a-z]", name, &port, proto) == 3 &&
-                    port < SVC_PORTS && strcmp(name, "unknown") != 0)
+                    port < SVC_PORTS)
                         add(&nmap_table, name, (uint16_t)port, proto);
         fclose(f);
 }

@@ -25,6 +25,8 @@ static int set_path(struct sink *s, const char *path, struct err *e)
         char *real = realpath(path, NULL);
         int n = snprintf(s->path, sizeof(s->path), "%s", real ? real : path);
         free(real);
+        if (n >= 0 && (size_t)n < sizeof(s->path) - 16)
+                n = snprintf(s->beside, sizeof(s->beside), "%.*s.new", (int)sizeof(s->path) - 16, s->path);
         if (n < 0 || (size_t)n >= sizeof(s->path) - 16)
                 return err_set(e, ENAMETOOLONG, "the output file name \"%.80s…\" is too long", path);
         return 0;
@@ -62,6 +64,8 @@ void sink_free(struct sink *s)
                 return;
         if (s->fd >= 0 && !s->is_stdout)
                 close(s->fd);
+        if (s->unborn)
+                unlink(s->beside);
         sink_free(s->journal);
         groups_free(s->groups);
         buf_free(&s->buf);
@@ -86,6 +90,7 @@ void sink_begin(struct sink *s)
 {
         sink_state_reset(s);
         s->ops->begin(s->st, &s->buf);
+        s->begun = true;
 }
 
 int sink_add_journal(struct sink *s, struct err *e)
@@ -109,15 +114,31 @@ int sink_start(struct sink *s, struct err *e)
         return s->stream ? 0 : place_file(s, e);
 }
 
+static void journal_host(void *arg, const struct record *const *recs, size_t n)
+{
+        struct sink *journal = arg;
+        for (size_t i = 0; i < n; i++)
+                journal->ops->record(journal->st, &journal->buf, recs[i]);
+}
+
+/* The journal begins with what is held already, if anything: it could not be opened at once. */
+static int start_with_journal(struct sink *s, struct err *e)
+{
+        if (sink_add_journal(s, e) || (s->journal && sink_fresh(s->journal, e)))
+                return -1;
+        s->journal_from = s->journal ? s->journal->body_len : 0;
+        if (s->journal)
+                groups_walk(s->groups, journal_host, s->journal);
+        return sink_start(s, e);
+}
+
 int sink_fresh(struct sink *s, struct err *e)
 {
         if (place_open(s, false, e))
                 return -1;
-        sink_begin(s);
-        if (sink_add_journal(s, e) || (s->journal && sink_fresh(s->journal, e)))
-                return -1;
-        s->journal_from = s->journal ? s->journal->body_len : 0;
-        return sink_start(s, e);
+        if (!s->begun)
+                sink_begin(s);
+        return start_with_journal(s, e);
 }
 
 /* CSV: are the columns of the file the ones that will be written? */
@@ -148,10 +169,7 @@ static int go_on(struct sink *s, struct err *e)
                 return err_set(e, 0, "cannot append to \"%s\": it is not a file of format %s with the same fields; choose another file",
                                s->given, s->ops->name);
         s->body_len = (uint64_t)end;
-        if (sink_add_journal(s, e) || (s->journal && sink_fresh(s->journal, e)))
-                return -1;
-        s->journal_from = s->journal ? s->journal->body_len : 0;
-        return sink_start(s, e);
+        return start_with_journal(s, e);
 }
 
 int sink_open(struct sink *s, struct err *e)

@@ -23,8 +23,12 @@ struct sink {
         const struct out_run *run;
         const char *given;            /* the path as asked for; borrowed */
         char path[SINK_PATH_MAX];     /* the file itself, symbolic links followed */
+        char beside[SINK_PATH_MAX];   /* path.new: what is written before it takes the file's place */
         int fd;                       /* -1: gone in a rotation, to be opened again */
         bool stream, is_stdout, append, is_journal, broken_pipe, rotating, failing;
+        bool told_rotation;           /* that rotation fails was said */
+        bool unborn;                  /* a new file, under its other name until its first bytes are in it */
+        bool begun;                   /* the header of the current file is in buf or in the file */
         bool dirty;                   /* grouped: held records changed since the file was written */
         struct err last;              /* while failing: why */
         struct out_buf buf, tail, tail_disk;

@@ -121,14 +121,118 @@ static size_t port(struct fmt *f, struct out_buf *b, const struct record *const 
         return used;
 }
 
+/* ---- extraports: nmap tells more than 25 closed or filtered ports of a host as one count -------------------------- */
+enum { EXTRA_FROM = 26, EXTRA_REASONS_MAX = 64 };
+
+/* Is recs[i] a plain status of this state, without a banner behind it? */
+static bool is_extra(const struct record *const *recs, size_t n, size_t i, enum port_state state)
+{
+        if (recs[i]->state != state || !fmt_has_port(recs[i]))
+                return false;
+        return i + 1 == n || !fmt_same_port(recs[i], recs[i + 1]);
+}
+
+static bool same_reason(const struct record *a, const struct record *b)
+{
+        return a->who.proto == b->who.proto && a->flags == b->flags && a->icmp_type == b->icmp_type &&
+               a->icmp_code == b->icmp_code;
+}
+
+/* The ports that share the reason of recs[first], as "1-79,81"; returns how many. */
+static size_t extra_ports(struct out_buf *b, const struct record *const *recs, size_t n, size_t first)
+{
+        enum port_state state = recs[first]->state;
+        size_t count = 0;
+        uint32_t from = 0, to = 0;
+        for (size_t i = first; i <= n; i++) {
+                bool in = i < n && is_extra(recs, n, i, state) && same_reason(recs[first], recs[i]);
+                if (i < n && !in)
+                        continue;
+                if (i < n && count && recs[i]->who.port == to + 1) {
+                        to++;
+                        count++;
+                        continue;
+                }
+                if (count) {
+                        buf_dec(b, from);
+                        buf_put(b, "-", to > from ? 1 : 0);
+                        if (to > from)
+                                buf_dec(b, to);
+                        buf_put(b, ",", i < n ? 1 : 0);
+                }
+                if (i < n) {
+                        from = to = recs[i]->who.port;
+                        count++;
+                }
+        }
+        return count;
+}
+
+/* Has no earlier one of `seen` the reason of r? Remembers it; beyond the room for it, reasons are not told apart. */
+static bool is_new_reason(const struct record *seen[EXTRA_REASONS_MAX], size_t *n_seen, const struct record *r)
+{
+        for (size_t k = 0; k < *n_seen; k++)
+                if (same_reason(seen[k], r))
+                        return false;
+        if (*n_seen == EXTRA_REASONS_MAX)
+                return false;
+        seen[(*n_seen)++] = r;
+        return true;
+}
+
+static void extra_reasons(struct fmt *f, struct out_buf *b, const struct record *const *recs, size_t n,
+                          enum port_state state)
+{
+        const struct record *seen[EXTRA_REASONS_MAX];
+        size_t n_seen = 0;
+        struct out_buf list;
+        buf_init(&list, 1 << 20);
+        for (size_t i = 0; i < n; i++) {
+                if (!is_extra(recs, n, i, state) || !is_new_reason(seen, &n_seen, recs[i]))
+                        continue;
+                list.n = 0;
+                size_t count = extra_ports(&list, recs, n, i);
+                BUF_LIT(b, "<extrareasons reason=\"");
+                reason(f, b, recs[i]);
+                BUF_LIT(b, "\" count=\"");
+                buf_dec(b, count);
+                BUF_LIT(b, "\" proto=\"");
+                buf_str(b, result_proto_name(recs[i]->who.proto));
+                BUF_LIT(b, "\" ports=\"");
+                buf_put(b, list.p, list.n);
+                BUF_LIT(b, "\"/>\n");
+        }
+        b->full |= list.full;
+        buf_free(&list);
+}
+
+static bool extras(struct fmt *f, struct out_buf *b, const struct record *const *recs, size_t n, enum port_state state)
+{
+        size_t count = 0;
+        for (size_t i = 0; i < n; i++)
+                count += is_extra(recs, n, i, state);
+        if (count < EXTRA_FROM)
+                return false;
+        BUF_LIT(b, "<extraports state=\"");
+        buf_str(b, result_state_name(state));
+        BUF_LIT(b, "\" count=\"");
+        buf_dec(b, count);
+        BUF_LIT(b, "\">\n");
+        extra_reasons(f, b, recs, n, state);
+        BUF_LIT(b, "</extraports>\n");
+        return true;
+}
+
 static void ports(struct fmt *f, struct out_buf *b, const struct record *const *recs, size_t n)
 {
         BUF_LIT(b, "<ports>");
+        bool closed = extras(f, b, recs, n, PORT_CLOSED), filtered = extras(f, b, recs, n, PORT_FILTERED);
         for (size_t i = 0; i < n;) {
-                if (fmt_has_port(recs[i]))
-                        i += port(f, b, recs + i, n - i);
-                else
+                if (!fmt_has_port(recs[i]) || (closed && is_extra(recs, n, i, PORT_CLOSED)) ||
+                    (filtered && is_extra(recs, n, i, PORT_FILTERED)))
                         i++;
+                else
+                        i += port(f, b, recs + i, n - i);
         }
         BUF_LIT(b, "</ports>\n");
 }

@@ -93,7 +93,7 @@ have_servers() { # nginx is at hand, installed or unpacked
 
 # What a scan that shows every state must list: "STATE tcp PORT ADDRESS". Targets that keep silent are not listed.
 truth() { # PREFIX PORTS
-        internet truth "$1" "$2" | sed -e '/^filtered.*[0-9a-f:]$/d' -e 's/ unreachable$//'
+        internet truth "$1" "$2" | sed -E -e '/^filtered .* [0-9a-f.:]+$/d' -e 's/ unreachable$//'
 }
 
 # A rate that a sanitized program reaches too.
@@ -128,17 +128,36 @@ compare() {
         return $rc
 }
 
-# run_exact NAME TRUTH ARGS…: one scan whose list must equal the truth, and which must end well.
+# Frames that the lab's own link threw away, both ways: a machine that is busy elsewhere lets its queues overflow.
+lab_lost() {
+        {
+                ip -n "$SCAN" -s -j link show scan0
+                ip -n "$NET" -s -j link show net0
+        } | jq -s 'map(.[].stats64 | .rx.dropped + .tx.dropped) | add'
+}
+
+# run_exact NAME TRUTH ARGS…: one scan whose list must equal the truth, and which must end well. When the lab's link
+# itself lost frames the scan is repeated, twice at most; the loss is told.
 run_exact() {
-        local name=$1 expected=$2
+        local name=$1 expected=$2 lost before out rc try
         shift 2
-        rm -f list
-        scan --show open,closed,filtered -oL list "$@"
-        if [ $status -ne 0 ]; then
-                fail "$name" "exit status $status: $(tail -n 3 err)"
-                return 1
-        fi
-        compare "$name" "$expected" list
+        for try in 1 2 3; do
+                before=$(lab_lost)
+                rm -f list
+                scan --show open,closed,filtered -oL list "$@"
+                rc=$?
+                lost=$(($(lab_lost) - before))
+                if [ $rc -ne 0 ]; then
+                        fail "$name" "exit status $rc: $(tail -n 3 err)"
+                        return 1
+                fi
+                out=$("$HERE/compare.py" "$expected" list 2>&1)
+                rc=$?
+                [ $rc -ne 0 ] && [ "$lost" -gt 0 ] || break
+                echo "$name, try $try: $out; the lab's link lost $lost frames: once more"
+        done
+        check "$name" $rc "$out"
+        return $rc
 }
 
 # peer_masscan LIST SECONDS ARGS…: Debian's masscan, which ends only when a packet arrives: it gets some.

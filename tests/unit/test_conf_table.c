@@ -164,7 +164,7 @@ static const struct sample {
         {"rate", "0.05", NULL},
         {"rate", "123456.789", NULL},
         {"rate", "100Mbit", "rate = 100000000bit"},
-        {"rate", "0.33333333333333331", NULL},
+        {"rate", "0.3333333333333333", NULL},
         {"wait", "forever", NULL},
         {"wait", "auto", NULL},
         {"wait", "0", NULL},

@@ -121,7 +121,7 @@ static void afpacket_loses_nothing(void **state)
         free(marks);
 }
 
-/* A ring of 2 MiB that nobody reads: what did not fit is counted, and what fits comes out whole, twice round.
+/* A ring of 4 MiB that nobody reads: what did not fit is counted, and what fits comes out whole, twice round.
  */
 static void a_full_ring_is_told(void **state)
 {
@@ -139,7 +139,8 @@ static void a_full_ring_is_told(void **state)
                 finish(&tx, 30000 * round);
                 unsigned got = collect(&rx, marks, 30000);
                 rx.ops->stats(rx.st, &s);
-                assert_true(got > 1000 && got < 30000);
+                if (got < 30 || got >= 30000)
+                        fail_msg("round %u: %u frames of 30000 fitted", round, got);
                 assert_int_equal(s.rx + s.rx_missed, 30000 * round);
         }
         io_close(&tx);
@@ -345,9 +346,12 @@ static void libpcap_both_ways(void **state)
         for (uint32_t i = 0; i < 5000; i++) {
                 commit_tcp(&tx, &veth_hop, ip_v4(0x0a090000 + i), i);
                 commit_tcp(&tx, &veth_hop, ip_v4(0x0a0b0000 + i), i);
+                if (i % 500 == 499) {
+                        finish(&tx, 2 * (i + 1));
+                        assert_int_equal(collect(&rx, marks, 500), 500);
+                }
         }
-        finish(&tx, 10000);
-        assert_int_equal(collect(&rx, marks, MANY), 5000);
+        assert_int_equal(collect(&rx, marks, 1), 0);
         for (unsigned i = 0; i < 5000; i++)
                 assert_int_equal(marks[i], 1);
         io_close(&tx);
