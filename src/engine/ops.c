@@ -39,11 +39,7 @@ int eng_list(struct conf *c)
                 return eng_fail(&e, EXIT_BAD_INPUT);
         }
         tgt_plan_facts(g->plan, &g->facts);
-        if (c->has_seed)
-                g->seed = c->seed;
-        else
-                rand_bytes(&g->seed, sizeof(g->seed));
-        tgt_order_init(&order, g->facts.probes, g->seed);
+        tgt_order_init(&order, g->facts.probes, c->seed);
         uint64_t pos =
                 (uint64_t)((unsigned __int128)order.domain * (c->shard - 1) / c->shards) + c->resume_index;
         uint64_t end = (uint64_t)((unsigned __int128)order.domain * c->shard / c->shards);

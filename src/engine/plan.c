@@ -82,13 +82,21 @@ static int only_tcp(const struct tgt_ports *ports, struct err *e)
         return 0;
 }
 
+static bool excludes_ipv4(const struct tgt_set *set)
+{
+        struct tgt_walk w;
+        struct tgt_range r;
+        tgt_set_walk(&w, set);
+        return tgt_walk_next(&w, &r) && r.first.family == 4; /* IPv4 comes first */
+}
+
 /* Large scans are meant, or they are not made (design: Safety). */
 static int gates(struct eng *g, struct err *e)
 {
         const struct conf *c = g->conf;
         if (only_tcp(tgt_plan_ports(g->plan), e))
                 return -1;
-        if ((double)g->facts.v4 > billion && tgt_set_empty(c->exclude) && !c->resume_file)
+        if ((double)g->facts.v4 > billion && !c->resume_file && !excludes_ipv4(c->exclude))
                 return err_set(e, 0,
                                "%llu IPv4 addresses without any exclude: a scan of more than a billion "
                                "addresses needs "
@@ -221,11 +229,7 @@ int eng_prepare(struct eng *g, struct err *e)
         g->n_rx = MAX(1u, c->rx_threads);
         if (g->n_tx > ENG_TX_MAX || g->n_rx > ENG_RX_MAX)
                 return err_set(e, 0, "at most %d transmit and %d receive threads", ENG_TX_MAX, ENG_RX_MAX);
-        g->seed = c->seed;
-        if (!c->has_seed)
-                rand_bytes(&g->seed, sizeof(g->seed));
-        c->seed = g->seed; /* the checkpoint's settings must say it */
-        c->has_seed = true;
+        g->seed = c->seed; /* conf draws one when none was given */
         if (c->resume_file ? checkpoint_load(g, e) : eng_make_plan(g, e))
                 return -1;
         tgt_plan_facts(g->plan, &g->facts);

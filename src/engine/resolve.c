@@ -30,8 +30,7 @@ static void ask_one(struct eng *g, const struct io_neigh_ask *ask)
         if (!io_tx_reserve(io, &f, 1))
                 return;
         f.len = (uint32_t)wire_build_neigh_request(f.data, f.cap, &hop, &p->source.first, &ask->ip);
-        if (f.len)
-                io_tx_commit(io, &f, 1);
+        io_tx_commit(io, &f, f.len ? 1 : 0);
         io_tx_kick(io);
 }
 
@@ -79,7 +78,9 @@ int eng_make_neighbours(struct eng *g, struct err *e)
         if (!needed)
                 return 0;
         size_t room = MIN(MAX((size_t)g->conf->neigh_queue * 2, (size_t)1024), (size_t)1 << 22);
-        return io_neigh_new(&g->neigh, room, ASK_TRIES, NS_PER_S, e) || io_neigh_seed(g->neigh, g->kernel, e) ? -1 : 0;
+        return io_neigh_new(&g->neigh, room, ASK_TRIES, NS_PER_S, e) || io_neigh_seed(g->neigh, g->kernel, e)
+                       ? -1
+                       : 0;
 }
 
 /* Gateways first: a scan that cannot leave should say so before it starts. */

@@ -387,6 +387,25 @@ static uint64_t next_due(const struct tx *t, uint64_t now_ns)
         return MAX(due, now_ns + NAP_NS);
 }
 
+/* Frames the driver had no room for stay queued for the next kick: the last ones must not stay behind. */
+static void drain(struct tx *t)
+{
+        for (unsigned d = 0; d < t->g->n_devs; d++) {
+                struct io *io = &t->g->devs[d].tx[t->id];
+                struct io_stats s = {0};
+                uint64_t refused;
+                unsigned tries = 0;
+                do {
+                        io->ops->stats(io->st, &s);
+                        refused = s.tx_again;
+                        io_tx_kick(io);
+                        io->ops->stats(io->st, &s);
+                        if (s.tx_again != refused)
+                                clock_sleep_until(clock_mono_ns() + NS_PER_MS);
+                } while (s.tx_again != refused && tries++ < 1000);
+        }
+}
+
 static void run(struct tx *t)
 {
         struct eng *g = t->g;
@@ -397,6 +416,7 @@ static void run(struct tx *t)
                 if (!due_retry(t, now) && !new_block(t))
                         clock_sleep_until(next_due(t, now));
         }
+        drain(t);
         atomic_fetch_sub(&g->tx_running, 1);
         /* What was sent last is owed until its horizon is over; the main thread ends the wait. */
         while (!atomic_load(&g->tx_quit) && last_level(t)->n) {

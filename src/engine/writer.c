@@ -316,6 +316,8 @@ int writer_finish(struct eng *g, bool complete, struct err *e)
                 flush(w, true);
                 rc = checkpoint(w, eng_settled(g), true);
         }
+        if (w->out && !complete)
+                out_keep_for_resume(w->out);
         if (w->out)
                 rc |= out_close(w->out, e);
         bool drop = complete && !rc && w->journal;

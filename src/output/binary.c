@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * binary (-oB): masscan's binary scan file, which its --readscan reads; what it cannot hold travels in records it
- * skips. Layout in binary.h. Invariant: every record has its final length before its first byte is written, and a
- * body never exceeds what two length bytes can say.
+ * binary (-oB): masscan's binary scan file, which its --readscan reads; what it cannot hold travels in
+ * records it skips. Layout in binary.h. Invariant: every record has its final length before its first byte is
+ * written, and a body never exceeds what two length bytes can say.
  */
 #include "binary.h"
 
@@ -214,19 +214,6 @@ static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
         buf_put(b, trailer_bytes, sizeof(trailer_bytes));
 }
 
-static uint64_t varint(struct rd *r)
-{
-        uint64_t v = 0;
-        for (int i = 0; i < 9; i++) {
-                uint8_t c = rd_u8(r);
-                v = v << 7 | (c & 0x7f);
-                if (!(c & 0x80))
-                        return v;
-        }
-        r->bad = true;
-        return 0;
-}
-
 /* Is what begins here a header or a trailer, not one of our facts? */
 static bool is_frame(struct span s)
 {
@@ -237,34 +224,35 @@ static bool is_frame(struct span s)
 static bool is_status_fact(struct span s)
 {
         struct rd r = rd_of(s);
-        (void)varint(&r);
-        (void)varint(&r);
+        (void)bin_varint(&r);
+        (void)bin_varint(&r);
         struct span tag = rd_take(&r, BIN_FACTS_TAG_LEN);
         return tag.n && memcmp(tag.p, BIN_FACTS_TAG, tag.n) == 0 && rd_u8(&r) == FACT_STATUS;
 }
 
-/* When new bytes were torn while they went over an old trailer, the rest of that trailer ends the file: the smallest
- * offset from which the file's end can be such a rest, as the number of trailer bytes that are gone. */
+/* When new bytes were torn while they went over an old trailer, the rest of that trailer ends the file: the
+ * smallest offset from which the file's end can be such a rest, as the number of trailer bytes that are gone.
+ */
 static size_t trailer_gone(struct span file)
 {
         size_t gone = file.n < BIN_HEADER_LEN ? BIN_HEADER_LEN - file.n : 0;
-        while (gone < BIN_HEADER_LEN &&
-               memcmp(file.p + file.n - (BIN_HEADER_LEN - gone), trailer_bytes + gone, BIN_HEADER_LEN - gone) != 0)
+        while (gone < BIN_HEADER_LEN && memcmp(file.p + file.n - (BIN_HEADER_LEN - gone),
+                                               trailer_bytes + gone, BIN_HEADER_LEN - gone) != 0)
                 gone++;
         return gone;
 }
 
-struct walk { /* how far the records are good */
-        size_t good;      /* the end of the last whole record */
-        size_t certain;   /* the same, before the splice */
-        bool facts_only;  /* the last one was facts about a record still to come */
+struct walk {            /* how far the records are good */
+        size_t good;     /* the end of the last whole record */
+        size_t certain;  /* the same, before the splice */
+        bool facts_only; /* the last one was facts about a record still to come */
 };
 
 /* One record; false: none can be here. */
 static bool walk_one(struct walk *w, struct rd *r, struct span file, size_t splice)
 {
         struct span rest = span_of(r->p, rd_left(r));
-        uint64_t type = varint(r), len = varint(r);
+        uint64_t type = bin_varint(r), len = bin_varint(r);
         if (type == 0 || type > BIN_M || len > BIN_LENGTH_MAX)
                 return false;
         rd_skip(r, type == BIN_BANNER4 ? len + 1 : len);
@@ -281,8 +269,8 @@ static bool walk_one(struct walk *w, struct rd *r, struct span file, size_t spli
         return true;
 }
 
-/* Walks the records. A walk that fails, or a file that ends in most of a trailer, may have a last record that was
- * completed by what was left of that trailer: it is not kept. */
+/* Walks the records. A walk that fails, or a file that ends in most of a trailer, may have a last record that
+ * was completed by what was left of that trailer: it is not kept. */
 static int64_t body_end(struct span file, bool *empty)
 {
         struct walk w = {.good = BIN_HEADER_LEN, .certain = BIN_HEADER_LEN};

@@ -59,4 +59,18 @@ enum bin_fact {
 };
 #define BIN_FACTS_TAG "trawl\001"
 enum { BIN_FACTS_TAG_LEN = 6 };
+
+/* Seven bits per byte, the most significant first; bit 7: another byte follows. */
+static inline uint64_t bin_varint(struct rd *r)
+{
+        uint64_t v = 0;
+        for (int i = 0; i < 9; i++) {
+                uint8_t c = rd_u8(r);
+                v = v << 7 | (c & 0x7f);
+                if (!(c & 0x80))
+                        return v;
+        }
+        r->bad = true;
+        return 0;
+}
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * certs: the certificates among the banners, in PEM. It holds something only when there are banners: today those
- * that --readscan brings. Invariant: only base64 characters get between the BEGIN and the END line.
+ * certs: the certificates among the banners, in PEM. It holds something only when there are banners: today
+ * those that --readscan brings. Invariant: only base64 characters get between the BEGIN and the END line.
  * Reference: RFC 7468 (64 columns).
  */
 #include "format.h"

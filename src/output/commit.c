@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * commit: one line of text that says how far a file is good, for the checkpoint, and the way back from it. What a
- * killed process wrote after its last checkpoint is cut off, because the scan will find it again. Invariant: a
- * text never promises bytes that are not in the file.
+ * commit: one line of text that says how far a file is good, for the checkpoint, and the way back from it.
+ * What a killed process wrote after its last checkpoint is cut off, because the scan will find it again.
+ * Invariant: a text never promises bytes that are not in the file.
  *
- *      v1 FORMAT body=N items=N open=N closed=N rotated=N rotating=0|1 opened=NS id=DEV:INO journal=FROM:LEN path=…
+ *      v1 FORMAT body=N items=N open=N closed=N rotated=N rotating=0|1 opened=NS id=DEV:INO journal=FROM:LEN
+ * path=…
  */
 #include "sink.h"
 #include "readscan.h"
@@ -62,8 +63,8 @@ int commit_write(const struct sink *s, char *text, size_t cap)
                s->body_len, s->st->items, s->st->tcp_open, s->st->tcp_closed);
         wr_fmt(&w, " rotated=%" PRIu64 " rotating=%d opened=%" PRIu64, s->rotated, s->rotating,
                s->st->opened_wall_ns);
-        wr_fmt(&w, " id=%ju:%ju journal=%" PRIu64 ":%" PRIu64 " path=", (uintmax_t)id->dev, (uintmax_t)id->ino,
-               s->journal_from, s->journal ? s->journal->body_len : 0);
+        wr_fmt(&w, " id=%ju:%ju journal=%" PRIu64 ":%" PRIu64 " path=", (uintmax_t)id->dev,
+               (uintmax_t)id->ino, s->journal_from, s->journal ? s->journal->body_len : 0);
         put_path(&w, s->given);
         wr_u8(&w, 0);
         return w.full ? -1 : 0;
@@ -81,7 +82,8 @@ int commit_read(struct commit *c, const char *text, struct err *e)
                        &c->opened_ns, &c->dev, &c->ino, &c->jfrom, &c->jlen, &used);
         c->rotating = rotating != 0;
         if (n != 12 || !used || !get_path(c->path, text + used))
-                return err_set(e, 0, "the checkpoint's line about an output cannot be read: \"%.100s\"", text);
+                return err_set(e, 0, "the checkpoint's line about an output cannot be read: \"%.100s\"",
+                               text);
         return 0;
 }
 
@@ -104,16 +106,17 @@ static bool moved_away(const struct sink *s, const struct commit *c)
 
 static int too_short(const struct sink *s, uint64_t want, struct err *e)
 {
-        return err_set(e, 0, "cannot go on with \"%s\": it has %" PRIu64 " bytes, the checkpoint knows of %" PRIu64
-                             "; bring the file back or start anew",
+        return err_set(e, 0,
+                       "cannot go on with \"%s\": it has %" PRIu64 " bytes, the checkpoint knows of %" PRIu64
+                       "; bring the file back or start anew",
                        s->path, s->file_end, want);
 }
 
 static int open_existing(struct sink *s, struct err *e)
 {
         if (access(s->path, F_OK))
-                return err_set(e, errno, "cannot go on with \"%s\": %s; bring the file back or start anew", s->path,
-                               strerror(errno));
+                return err_set(e, errno, "cannot go on with \"%s\": %s; bring the file back or start anew",
+                               s->path, strerror(errno));
         return place_open(s, true, e);
 }
 
@@ -156,6 +159,14 @@ static int resume_journal(struct sink *s, const struct commit *c, struct err *e)
         return sink_start(j, e) || refill(s, c, e) ? -1 : 0;
 }
 
+/* An orderly end drew everything into the file and removed the journal: what the file has is the body now. */
+static bool journal_is_gone(const struct sink *s, const struct commit *c)
+{
+        char path[SINK_PATH_MAX + 16];
+        snprintf(path, sizeof(path), "%s.journal", s->path);
+        return s->groups && c->jlen && access(path, F_OK) != 0;
+}
+
 int commit_resume(struct sink *s, const struct commit *c, struct err *e)
 {
         s->rotated = c->rotated;
@@ -167,6 +178,8 @@ int commit_resume(struct sink *s, const struct commit *c, struct err *e)
                 return -1;
         if (s->file_end < c->body)
                 return too_short(s, c->body, e);
+        if (journal_is_gone(s, c))
+                return sink_go_on(s, e);
         sink_state_reset(s);
         s->body_len = c->body;
         s->st->items = c->items;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * csv: a header line, then one line per record with the chosen fields. Fields are one list: the check, the help
- * and the writer walk it alike. Invariant: every line has as many fields as the header. Reference: RFC 4180, with
- * LF line ends.
+ * csv: a header line, then one line per record with the chosen fields. Fields are one list: the check, the
+ * help and the writer walk it alike. Invariant: every line has as many fields as the header. Reference: RFC
+ * 4180, with LF line ends.
  */
 #include "format.h"
 
@@ -137,24 +137,24 @@ static void put_icmp_code(struct fmt *f, struct out_buf *b, const struct record 
 }
 
 static const struct csv_field all_fields[] = {
-    {"ip", put_ip},
-    {"port", put_port},
-    {"proto", put_proto},
-    {"state", put_state},
-    {"timestamp", fmt_when},
-    {"time", put_time},
-    {"reason", put_reason},
-    {"ttl", put_ttl},
-    {"rtt_ms", put_rtt},
-    {"names", put_names},
-    {"reporter", put_reporter},
-    {"mac", put_mac},
-    {"service", put_service},
-    {"app", put_app},
-    {"banner", put_banner},
-    {"tcp_flags", put_flags},
-    {"icmp_type", put_icmp_type},
-    {"icmp_code", put_icmp_code},
+        {"ip", put_ip},
+        {"port", put_port},
+        {"proto", put_proto},
+        {"state", put_state},
+        {"timestamp", fmt_when},
+        {"time", put_time},
+        {"reason", put_reason},
+        {"ttl", put_ttl},
+        {"rtt_ms", put_rtt},
+        {"names", put_names},
+        {"reporter", put_reporter},
+        {"mac", put_mac},
+        {"service", put_service},
+        {"app", put_app},
+        {"banner", put_banner},
+        {"tcp_flags", put_flags},
+        {"icmp_type", put_icmp_type},
+        {"icmp_code", put_icmp_code},
 };
 
 static const char default_fields[] = "ip,port,proto,state,timestamp,reason,ttl,rtt_ms,names,app,banner";
@@ -192,8 +192,8 @@ int csv_check(const char *fields, struct err *e)
         for (const char *p = fields; *p || n == 0; n++) {
                 struct span name = next_name(&p);
                 if (!field_by_name(name))
-                        return err_set(e, 0, "unknown field \"%.*s\" in --output-fields; known: %s", (int)name.n,
-                                       name.n ? (const char *)name.p : "", out_field_names());
+                        return err_set(e, 0, "unknown field \"%.*s\" in --output-fields; known: %s",
+                                       (int)name.n, name.n ? (const char *)name.p : "", out_field_names());
         }
         if (n > CSV_MAX)
                 return err_set(e, 0, "--output-fields names %zu fields; at most %d are possible", n, CSV_MAX);

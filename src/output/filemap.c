@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * filemap: a whole file as bytes in memory, without reading what is not looked at. Stands under the reader and
- * the repairer. Invariant: a map is never written through. Reference: mmap(2).
+ * filemap: a whole file as bytes in memory, without reading what is not looked at. Stands under the reader
+ * and the repairer. Invariant: a map is never written through. Reference: mmap(2).
  */
 #include "readscan.h"
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * format: what the writers share: the head of every writer's state, and the spelling of addresses, times,
- * reasons and bytes from the network. Stands between record and buffer. Invariant: whatever a banner or a name
- * holds, what is written for it is printable ASCII without < > & \ " ' of its own.
+ * reasons and bytes from the network. Stands between record and buffer. Invariant: whatever a banner or a
+ * name holds, what is written for it is printable ASCII without < > & \ " ' of its own.
  */
 #ifndef TRAWL_OUTPUT_FORMAT_H
 #define TRAWL_OUTPUT_FORMAT_H
@@ -21,11 +21,11 @@ struct fmt_reason { /* one remembered spelling: reasons repeat for millions of r
 struct fmt {
         const struct out_run *run;
         const struct out_conf *conf;
-        uint64_t opened_wall_ns;      /* when this file was opened */
-        uint64_t items;               /* records (grouped: hosts) in the body so far: is a separator due? */
+        uint64_t opened_wall_ns; /* when this file was opened */
+        uint64_t items;          /* records (grouped: hosts) in the body so far: is a separator due? */
         uint64_t tcp_open, tcp_closed;
         bool tty;
-        uint64_t when_s;              /* the last second spelled, and its spelling */
+        uint64_t when_s; /* the last second spelled, and its spelling */
         uint8_t when_n;
         char when_text[BUF_DEC_MAX];
         struct fmt_reason reasons[FMT_REASONS];
@@ -33,18 +33,20 @@ struct fmt {
 
 /* The writers, one per file; out_table (out.c) lists them. */
 extern const struct out_ops out_list, out_grepable, out_xml, out_xml_nmap, out_json, out_ndjson, out_binary,
-    out_unicornscan, out_hostonly, out_csv, out_normal, out_nmap_list, out_certs, out_none, out_interactive;
+        out_unicornscan, out_hostonly, out_csv, out_normal, out_nmap_list, out_certs, out_none,
+        out_interactive;
 
-/* ---- text.c ------------------------------------------------------------------------------------------------ */
+/* ---- text.c
+ * ------------------------------------------------------------------------------------------------ */
 void fmt_ip(struct out_buf *, const struct ip_addr *);
 void fmt_when(struct fmt *, struct out_buf *, const struct record *); /* seconds since the epoch */
 struct span fmt_reason(struct fmt *, const struct record *);
 void fmt_reason_put(struct fmt *, struct out_buf *, const struct record *);
 void fmt_app(struct out_buf *, uint16_t app);
 void fmt_mac(struct out_buf *, const uint8_t mac[6]);
-void fmt_ms(struct out_buf *, uint64_t us); /* microseconds as "1.234" milliseconds */
-void fmt_text(struct out_buf *, struct span); /* other than plain bytes as \xHH */
-void fmt_json(struct out_buf *, struct span); /* other than plain bytes as \u00HH */
+void fmt_ms(struct out_buf *, uint64_t us);             /* microseconds as "1.234" milliseconds */
+void fmt_text(struct out_buf *, struct span);           /* other than plain bytes as \xHH */
+void fmt_json(struct out_buf *, struct span);           /* other than plain bytes as \u00HH */
 void fmt_xml_plain(struct out_buf *, const char *text); /* our own text as an attribute value: XML entities */
 void fmt_gmt(struct out_buf *, uint64_t wall_ns);       /* "Sat Nov 21 00:03:58 2026" */
 void fmt_iso(struct out_buf *, uint64_t wall_ns);       /* "2026-11-21T00:03:58Z" */
@@ -59,15 +61,17 @@ static inline bool fmt_has_port(const struct record *r)
         return r->who.proto == 6 || r->who.proto == 17 || r->who.proto == 132;
 }
 
-/* ---- service.c: names of ports, loaded once ------------------------------------------------------------------ */
+/* ---- service.c: names of ports, loaded once
+ * ------------------------------------------------------------------ */
 void svc_load(void);
 const char *svc_name(uint16_t port, uint8_t proto);      /* /etc/services and the like; "unknown" */
 const char *svc_nmap_name(uint16_t port, uint8_t proto); /* nmap's own table where installed; NULL: none */
 
-/* ---- tail.c: where does the good part of a file end? ------------------------------------------------------------
- * For formats of one line per record after a head of `head` bytes: the offset after the last whole record line,
- * looking at the tail and the first line only; -1 when the lines are not of this format. Cut are lines that
- * `ends` knows (trailers, separators; NULL: none) and at most one that is torn. */
+/* ---- tail.c: where does the good part of a file end?
+ * ------------------------------------------------------------ For formats of one line per record after a
+ * head of `head` bytes: the offset after the last whole record line, looking at the tail and the first line
+ * only; -1 when the lines are not of this format. Cut are lines that `ends` knows (trailers, separators;
+ * NULL: none) and at most one that is torn. */
 typedef bool tail_line_fn(struct span line);
 int64_t tail_lines(struct span file, size_t head, tail_line_fn *whole, tail_line_fn *ends, bool *empty);
 /* the last `needle` that starts before `end`; -1: none */
@@ -81,6 +85,7 @@ void fmt_no_trailer(const void *st, struct out_buf *, uint64_t now_wall_ns);
 void fmt_no_header(void *st, struct out_buf *);
 void fmt_no_record(void *st, struct out_buf *, const struct record *);
 
-/* ---- csv.c ---------------------------------------------------------------------------------------------------- */
+/* ---- csv.c
+ * ---------------------------------------------------------------------------------------------------- */
 int csv_check(const char *fields, struct err *);
 #endif

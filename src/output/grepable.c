@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * grepable (-oG): one line per record, masscan's bytes; the name the target was asked by stands in the brackets.
- * Grouped by host: one line per host with nmap's comma list of ports. Invariant: seven slash-separated
- * sub-fields per port: port/state/protocol/owner/service/rpc/version.
+ * grepable (-oG): one line per record, masscan's bytes; the name the target was asked by stands in the
+ * brackets. Grouped by host: one line per host with nmap's comma list of ports. Invariant: seven
+ * slash-separated sub-fields per port: port/state/protocol/owner/service/rpc/version.
  */
 #include "format.h"
 
@@ -135,13 +135,15 @@ static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
 static bool whole(struct span line)
 {
         if (tail_starts(line, "Timestamp: "))
-                return tail_has(line, "\tPorts: ") && (tail_ends(line, "//") || tail_has(line, "//\tReason: "));
+                return tail_has(line, "\tPorts: ") &&
+                       (tail_ends(line, "//") || tail_has(line, "//\tReason: "));
         return tail_starts(line, "Host: ") && tail_has(line, "\tPort: ") && tail_has(line, "\tBanner: ");
 }
 
 static bool ends(struct span line)
 {
-        return tail_starts(line, "# Masscan ") || tail_starts(line, "# Trawl ") || tail_starts(line, "# Ports ");
+        return tail_starts(line, "# Masscan ") || tail_starts(line, "# Trawl ") ||
+               tail_starts(line, "# Ports ");
 }
 
 static int64_t body_end(struct span file, bool *empty)

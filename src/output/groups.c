@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * groups: a hash table of hosts, each with a chain of records, and an arena for what they point to. Fed by
- * out_record(), walked by the sink. Invariant: `bytes` counts everything that was taken from the heap, and never
- * passes `max`.
+ * out_record(), walked by the sink. Invariant: `bytes` counts everything that was taken from the heap, and
+ * never passes `max`.
  */
 #include "groups.h"
 #include <stdlib.h>
@@ -217,7 +217,8 @@ static int by(uint64_t a, uint64_t b)
         return (a > b) - (a < b);
 }
 
-/* Protocol, port, states before banners, the highest state first, then as they came (they lie in that order). */
+/* Protocol, port, states before banners, the highest state first, then as they came (they lie in that order).
+ */
 static int record_order(const void *a, const void *b)
 {
         const struct record *x = *(const struct record *const *)a, *y = *(const struct record *const *)b;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * json (-oJ): an array with one object per record (grouped: per host), masscan's spacing to the byte. What masscan
- * does not know (names, round-trip time, MAC, who sent the ICMP error) are further keys, there only when known.
- * Invariant: the comma goes before every object but the first, so the body needs only "]" to be an array.
- * Reference: RFC 8259.
+ * json (-oJ): an array with one object per record (grouped: per host), masscan's spacing to the byte. What
+ * masscan does not know (names, round-trip time, MAC, who sent the ICMP error) are further keys, there only
+ * when known. Invariant: the comma goes before every object but the first, so the body needs only "]" to be
+ * an array. Reference: RFC 8259.
  */
 #include "json.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * list (-oL): one line per record, masscan's bytes: "open tcp 80 10.0.0.1 1795219432", "banner tcp 80 ADDR TIME
- * APP TEXT". With --reason a status line ends with the reason. Grouped by host: "ADDR (NAMES) PORT/PROTO …".
- * Invariant: one record is one line, whatever the banner holds.
+ * list (-oL): one line per record, masscan's bytes: "open tcp 80 10.0.0.1 1795219432", "banner tcp 80 ADDR
+ * TIME APP TEXT". With --reason a status line ends with the reason. Grouped by host: "ADDR (NAMES) PORT/PROTO
+ * …". Invariant: one record is one line, whatever the banner holds.
  */
 #include "format.h"
 
@@ -91,8 +91,8 @@ static bool whole_host(struct span line)
         return line.n && ip_parse(&ip, (const char *)p, n) == 0 && tail_has(line, "/");
 }
 
-/* STATE PROTO PORT ADDRESS TIME, and whatever follows. The time has ten digits since 2001, so that a line that was
- * torn inside it is not taken for whole. */
+/* STATE PROTO PORT ADDRESS TIME, and whatever follows. The time has ten digits since 2001, so that a line
+ * that was torn inside it is not taken for whole. */
 static bool whole(struct span line)
 {
         struct ip_addr ip;

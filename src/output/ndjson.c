@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ndjson (-oD): one JSON object per line, masscan's keys to the byte; neither header nor trailer, so it is the
- * format for streams. What masscan does not know are further keys, there only when known. Grouped: one object
- * per host, "rec_type":"host". Invariant: every line is a JSON text of its own. Reference: RFC 8259.
+ * ndjson (-oD): one JSON object per line, masscan's keys to the byte; neither header nor trailer, so it is
+ * the format for streams. What masscan does not know are further keys, there only when known. Grouped: one
+ * object per host, "rec_type":"host". Invariant: every line is a JSON text of its own. Reference: RFC 8259.
  */
 #include "json.h"
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * nmap_list: one nmap command per host, ready for a shell: "nmap -Pn -n -p 80,443 10.0.0.1". Only open ports are
- * handed on; a host without one is left out. Invariant: nothing a host sent gets into a line, only numbers and
- * addresses, so that the file is safe to run.
+ * nmap_list: one nmap command per host, ready for a shell: "nmap -Pn -n -p 80,443 10.0.0.1". Only open ports
+ * are handed on; a host without one is left out. Invariant: nothing a host sent gets into a line, only
+ * numbers and addresses, so that the file is safe to run.
  */
 #include "format.h"
 
-static void port_list(struct out_buf *b, const struct record *const *recs, size_t n, uint8_t proto, char prefix)
+static void port_list(struct out_buf *b, const struct record *const *recs, size_t n, uint8_t proto,
+                      char prefix)
 {
         bool any = false;
         for (size_t i = 0; i < n; i++) {

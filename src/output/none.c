@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * none: writes nothing; for rate tests. Stands in the table like every writer. Invariant: the file is made and
- * stays empty, as with masscan.
+ * none: writes nothing; for rate tests. Stands in the table like every writer. Invariant: the file is made
+ * and stays empty, as with masscan.
  */
 #include "format.h"
 

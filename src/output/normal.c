@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * normal (-oN): text for people, a block per host, a line per port, banners under their port. The layout is our
- * own. Invariant: a host's block ends with an empty line, and no line inside it is empty.
+ * normal (-oN): text for people, a block per host, a line per port, banners under their port. The layout is
+ * our own. Invariant: a host's block ends with an empty line, and no line inside it is empty.
  */
 #include "format.h"
 

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * out: the table of formats, and all outputs of a run as one. The output thread calls in; sinks do the work. A
- * further format is one file and one row here. Invariant: every output sees every record that --show lets through.
+ * out: the table of formats, and all outputs of a run as one. The output thread calls in; sinks do the work.
+ * A further format is one file and one row here. Invariant: every output sees every record that --show lets
+ * through.
  */
 #include "sink.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
-const struct out_ops *const out_table[] = {
-    &out_list,     &out_grepable, &out_xml,    &out_xml_nmap,  &out_json,  &out_ndjson, &out_binary, &out_unicornscan,
-    &out_hostonly, &out_csv,      &out_normal, &out_nmap_list, &out_certs, &out_none,   &out_interactive, NULL};
+const struct out_ops *const out_table[] = {&out_list,     &out_grepable, &out_xml,         &out_xml_nmap,
+                                           &out_json,     &out_ndjson,   &out_binary,      &out_unicornscan,
+                                           &out_hostonly, &out_csv,      &out_normal,      &out_nmap_list,
+                                           &out_certs,    &out_none,     &out_interactive, NULL};
 
 struct out {
         struct out_conf conf;
@@ -44,7 +46,8 @@ static const struct out_ops *ops_of(const struct out_conf *c, const struct out_f
         return ops == &out_xml && nmap ? &out_xml_nmap : ops;
 }
 
-/* ---- checks ---------------------------------------------------------------------------------------------------- */
+/* ---- checks
+ * ---------------------------------------------------------------------------------------------------- */
 static int check_twice(const struct out_conf *c, size_t i, struct err *e)
 {
         const char *path = c->files[i].path;
@@ -53,7 +56,8 @@ static int check_twice(const struct out_conf *c, size_t i, struct err *e)
                         return err_set(e, 0, "two outputs (%s and %s) want \"%s\"; give each its own file",
                                        c->files[k].format, c->files[i].format, path);
         if (c->interactive && strcmp(path, "-") == 0)
-                return err_set(e, 0, "--interactive and the %s output both want stdout; give the output a file",
+                return err_set(e, 0,
+                               "--interactive and the %s output both want stdout; give the output a file",
                                c->files[i].format);
         return 0;
 }
@@ -62,9 +66,11 @@ static int check_file(const struct out_conf *c, size_t i, struct err *e)
 {
         const struct out_file *f = &c->files[i];
         if (!f->format || !out_by_name(f->format))
-                return err_set(e, 0, "unknown output format \"%s\"; --help lists them", f->format ? f->format : "");
+                return err_set(e, 0, "unknown output format \"%s\"; --help lists them",
+                               f->format ? f->format : "");
         if (!f->path || !*f->path)
-                return err_set(e, 0, "the %s output has no file name; use -oX FILE or --output-filename", f->format);
+                return err_set(e, 0, "the %s output has no file name; use -oX FILE or --output-filename",
+                               f->format);
         if (ops_of(c, f) == &out_csv && csv_check(c->fields, e))
                 return -1;
         if (check_twice(c, i, e))
@@ -85,7 +91,8 @@ int out_check(const struct out_conf *c, struct err *e)
         return 0;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ----------------------------------------------------------------------------------------------------- */
 static const struct commit *commit_for(const struct commit *commits, size_t n, const struct sink *s)
 {
         for (size_t i = 0; i < n; i++)
@@ -121,8 +128,8 @@ static void free_all(struct out *o)
         free(o);
 }
 
-static int open_all(struct out **out, const struct out_conf *c, const struct out_run *run, const struct commit *commits,
-                    size_t n_commits, struct err *e)
+static int open_all(struct out **out, const struct out_conf *c, const struct out_run *run,
+                    const struct commit *commits, size_t n_commits, struct err *e)
 {
         struct out *o = calloc(1, sizeof(*o));
         if (!o || !(o->sinks = calloc(c->n_files + 1, sizeof(struct sink *)))) {
@@ -152,8 +159,8 @@ int out_open(struct out **out, const struct out_conf *c, const struct out_run *r
         return open_all(out, c, run, NULL, 0, e);
 }
 
-int out_open_resumed(struct out **out, const struct out_conf *c, const struct out_run *run, const char *const *texts,
-                     size_t n, struct err *e)
+int out_open_resumed(struct out **out, const struct out_conf *c, const struct out_run *run,
+                     const char *const *texts, size_t n, struct err *e)
 {
         size_t n_commits = 0;
         int rc = -1;
@@ -163,7 +170,8 @@ int out_open_resumed(struct out **out, const struct out_conf *c, const struct ou
         if (!commits)
                 return err_set(e, ENOMEM, "out of memory");
         for (size_t i = 0; i < n; i++)
-                if (texts[i] && *texts[i] && strcmp(texts[i], "-") != 0 && commit_read(&commits[n_commits++], texts[i], e))
+                if (texts[i] && *texts[i] && strcmp(texts[i], "-") != 0 &&
+                    commit_read(&commits[n_commits++], texts[i], e))
                         goto free_commits;
         rc = open_all(out, c, run, commits, n_commits, e);
 free_commits:
@@ -171,7 +179,8 @@ free_commits:
         return rc;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------------------------------------- */
 void out_record(struct out *o, const struct record *r)
 {
         if (!(o->conf.show >> r->state & 1))
@@ -188,8 +197,8 @@ static int rotate_due(struct out *o, struct err *e)
         return 0;
 }
 
-/* Every output is tried; the first that fails is told. The checkpoint that a rotation takes speaks of all outputs, so
- * a file is rotated only when everything is written. */
+/* Every output is tried; the first that fails is told. The checkpoint that a rotation takes speaks of all
+ * outputs, so a file is rotated only when everything is written. */
 int out_flush(struct out *o, bool all, struct err *e)
 {
         uint64_t now = clock_wall_ns();
@@ -234,6 +243,12 @@ int out_commit_text(const struct out *o, size_t i, char *text, size_t cap)
                 return -1;
         text[0] = 0;
         return commit_write(o->sinks[i], text, cap);
+}
+
+void out_keep_for_resume(struct out *o)
+{
+        for (size_t i = 0; i < o->n; i++)
+                o->sinks[i]->keep = true;
 }
 
 int out_close(struct out *o, struct err *e)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * place: bytes onto the disk. A regular file gets records and trailer in one write over the old trailer; a grouped
- * one, whose whole tail changes, is written beside and renamed; a pipe gets records only. Invariant: a write that
- * fails leaves the file as it was before, trailer and all, and the bytes in the buffer.
+ * place: bytes onto the disk. A regular file gets records and trailer in one write over the old trailer; a
+ * grouped one, whose whole tail changes, is written beside and renamed; a pipe gets records only. Invariant:
+ * a write that fails leaves the file as it was before, trailer and all, and the bytes in the buffer.
  * References: pwritev(2), fallocate(2), rename(2).
  */
 #include "sink.h"
@@ -102,8 +102,8 @@ static int all_of(int fd, const struct out_buf *buf, const struct out_buf *tail,
         return 0;
 }
 
-/* Asks for the room first, so that a full disk is met before the old trailer is touched. File systems that cannot
- * tell are tried by writing. */
+/* Asks for the room first, so that a full disk is met before the old trailer is touched. File systems that
+ * cannot tell are tried by writing. */
 static int reserve(int fd, uint64_t at, size_t n)
 {
         int rc;
@@ -135,9 +135,10 @@ static void placed(struct sink *s)
 
 static int say_failed(const struct sink *s, int why, struct err *e)
 {
-        const char *mend = why == ENOSPC || why == EDQUOT ? "make room and the scan goes on" : "nothing is lost yet";
-        return err_set(e, why, "cannot write \"%s\": %s (%zu bytes wait in memory; %s)", s->path, strerror(why),
-                       sink_pending(s), mend);
+        const char *mend =
+                why == ENOSPC || why == EDQUOT ? "make room and the scan goes on" : "nothing is lost yet";
+        return err_set(e, why, "cannot write \"%s\": %s (%zu bytes wait in memory; %s)", s->path,
+                       strerror(why), sink_pending(s), mend);
 }
 
 static int place_over(struct sink *s, struct err *e)
@@ -164,7 +165,8 @@ static int copy_body(int from, int to, uint64_t n)
 {
         off_t at_from = 0, at_to = 0;
         while (n) {
-                ssize_t put = copy_file_range(from, &at_from, to, &at_to, (size_t)MIN(n, (uint64_t)1 << 30), 0);
+                ssize_t put =
+                        copy_file_range(from, &at_from, to, &at_to, (size_t)MIN(n, (uint64_t)1 << 30), 0);
                 if (put < 0 && errno == EINTR)
                         continue;
                 if (put <= 0) {
@@ -176,7 +178,8 @@ static int copy_body(int from, int to, uint64_t n)
         return 0;
 }
 
-/* The grouped file anew under another name, then renamed over the old: no moment at which it does not parse. */
+/* The grouped file anew under another name, then renamed over the old: no moment at which it does not parse.
+ */
 static int place_beside(struct sink *s, struct err *e)
 {
         struct stat st;
@@ -232,5 +235,6 @@ int place_stream(struct sink *s, struct err *e)
                 return say_failed(s, why, e);
         s->broken_pipe = true;
         s->buf.n = 0;
-        return err_set(e, EPIPE, "nobody reads \"%s\" any more: its results are dropped from here on", s->given);
+        return err_set(e, EPIPE, "nobody reads \"%s\" any more: its results are dropped from here on",
+                       s->given);
 }

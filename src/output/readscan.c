@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * readscan: binary scan files -> records: all of masscan's record types, old ones included, and our own facts.
- * The layout is drawn in binary.h. Files come from anywhere, so every byte goes through the sticky reader.
- * Invariant: an unknown or malformed record is skipped by its length; a torn one is searched past, up to the next
- * file header (files may be concatenated), and told by out_reader_torn().
+ * readscan: binary scan files -> records: all of masscan's record types, old ones included, and our own
+ * facts. The layout is drawn in binary.h. Files come from anywhere, so every byte goes through the sticky
+ * reader. Invariant: an unknown or malformed record is skipped by its length; a torn one is searched past, up
+ * to the next file header (files may be concatenated), and told by out_reader_torn().
  */
 #include "readscan.h"
 #include "binary.h"
@@ -18,19 +18,6 @@ struct out_reader {
         char name_text[BIN_NAMES_MAX][BIN_NAME_MAX + 1];
         const char *names[BIN_NAMES_MAX];
 };
-
-static uint64_t varint(struct rd *r)
-{
-        uint64_t v = 0;
-        for (int i = 0; i < 9; i++) {
-                uint8_t c = rd_u8(r);
-                v = v << 7 | (c & 0x7f);
-                if (!(c & 0x80))
-                        return v;
-        }
-        r->bad = true;
-        return 0;
-}
 
 static struct ip_addr address(struct rd *r, uint8_t family)
 {
@@ -275,7 +262,7 @@ static bool is_ours(struct span body)
 static int step(struct out_reader *o, struct record *out)
 {
         const uint8_t *start = o->r.p;
-        uint64_t type = varint(&o->r), len = varint(&o->r);
+        uint64_t type = bin_varint(&o->r), len = bin_varint(&o->r);
         if (type == BIN_BANNER4)
                 len++;
         if (o->r.bad || type == 0 || len > BIN_LENGTH_MAX || len > rd_left(&o->r)) {
@@ -332,7 +319,8 @@ int out_reader_open(struct out_reader **out, const char *path, struct err *e)
                 return -1;
         if (m.n && (m.n < BIN_HEADER_LEN || memcmp(m.p, "masscan/1.1", 11) != 0)) {
                 file_unmap(&m);
-                return err_set(e, 0, "\"%s\" is not a binary scan file: it does not start with \"masscan/1.1\"",
+                return err_set(e, 0,
+                               "\"%s\" is not a binary scan file: it does not start with \"masscan/1.1\"",
                                path);
         }
         if (reader_over(out, span_of(m.p, m.n), 0, e)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * readscan: the reader's inner door: records from bytes in memory, for the journals of grouped outputs and for
- * tests. Invariant: nothing outside the span is read.
+ * readscan: the reader's inner door: records from bytes in memory, for the journals of grouped outputs and
+ * for tests. Invariant: nothing outside the span is read.
  */
 #ifndef TRAWL_OUTPUT_READSCAN_H
 #define TRAWL_OUTPUT_READSCAN_H

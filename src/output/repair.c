@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * repair: trawl --repair FILE: finds the format by the content, cuts what a SIGKILL or a full disk left torn, and
- * writes the trailer. An empty file gets header and trailer of the format its name ends in. Invariant: whole
- * records are never cut, and a file that is whole already keeps its bytes up to the trailer's time.
+ * repair: trawl --repair FILE: finds the format by the content, cuts what a SIGKILL or a full disk left torn,
+ * and writes the trailer. An empty file gets header and trailer of the format its name ends in. Invariant:
+ * whole records are never cut, and a file that is whole already keeps its bytes up to the trailer's time.
  */
 #include "readscan.h"
 #include "sink.h"
@@ -97,8 +97,8 @@ static int mend(const char *path, struct span file, char *report, size_t cap, st
         }
         rc = write_end(path, (size_t)keep, &m.buf, e);
         if (rc == 0)
-                snprintf(report, cap, "%s: format %s, %lld bytes kept, %llu torn bytes cut, end written", path, ops->name,
-                         (long long)keep, (unsigned long long)(file.n - (size_t)keep));
+                snprintf(report, cap, "%s: format %s, %lld bytes kept, %llu torn bytes cut, end written",
+                         path, ops->name, (long long)keep, (unsigned long long)(file.n - (size_t)keep));
 free_end:
         buf_free(&m.buf);
         free(m.st);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * rotate: finished files get a name of their own: DIR/YYMMDD-HHMMSS-NAME by time (local time of the opening),
- * DIR/STEM-00000.EXT by size. Called by the sink when a file is complete with its trailer. Invariant: no file is
- * ever overwritten, and the hook is called while the old name still holds. Reference: renameat2(2).
+ * DIR/STEM-00000.EXT by size. Called by the sink when a file is complete with its trailer. Invariant: no file
+ * is ever overwritten, and the hook is called while the old name still holds. Reference: renameat2(2).
  */
 #include "sink.h"
 #include <errno.h>
@@ -34,12 +34,16 @@ int rotate_check(const struct out_conf *c, const char *path, struct err *e)
                 return 0;
         directory_of(dir, path);
         if (stat(c->rotate_dir, &away) || !S_ISDIR(away.st_mode))
-                return err_set(e, ENOTDIR, "--rotate-dir \"%s\" is not a directory; make it first", c->rotate_dir);
+                return err_set(e, ENOTDIR, "--rotate-dir \"%s\" is not a directory; make it first",
+                               c->rotate_dir);
         if (access(c->rotate_dir, W_OK | X_OK))
-                return err_set(e, errno, "--rotate-dir \"%s\" cannot be written: %s", c->rotate_dir, strerror(errno));
+                return err_set(e, errno, "--rotate-dir \"%s\" cannot be written: %s", c->rotate_dir,
+                               strerror(errno));
         if (stat(dir, &live) == 0 && live.st_dev != away.st_dev)
-                return err_set(e, EXDEV, "--rotate-dir \"%s\" is on another file system than \"%s\": choose one beside it",
-                               c->rotate_dir, path);
+                return err_set(
+                        e, EXDEV,
+                        "--rotate-dir \"%s\" is on another file system than \"%s\": choose one beside it",
+                        c->rotate_dir, path);
         return 0;
 }
 
@@ -62,7 +66,8 @@ bool rotate_is_due(const struct sink *s, uint64_t now)
         return s->conf->rotate_bytes && s->file_end + s->buf.n >= s->conf->rotate_bytes;
 }
 
-static void name_by_time(char *out, size_t cap, const struct sink *s, const char *dir, const char *base, unsigned i)
+static void name_by_time(char *out, size_t cap, const struct sink *s, const char *dir, const char *base,
+                         unsigned i)
 {
         time_t t = (time_t)(s->st->opened_wall_ns / NS_PER_S);
         char stamp[32], again[16] = "";
@@ -74,11 +79,13 @@ static void name_by_time(char *out, size_t cap, const struct sink *s, const char
         snprintf(out, cap, "%s/%s%s-%s", dir, stamp, again, base);
 }
 
-static void name_by_size(char *out, size_t cap, const struct sink *s, const char *dir, const char *base, unsigned i)
+static void name_by_size(char *out, size_t cap, const struct sink *s, const char *dir, const char *base,
+                         unsigned i)
 {
         const char *dot = strrchr(base, '.');
         int stem = dot && dot != base ? (int)(dot - base) : (int)strlen(base);
-        snprintf(out, cap, "%s/%.*s-%05llu%s", dir, stem, base, (unsigned long long)(s->rotated + i), base + stem);
+        snprintf(out, cap, "%s/%.*s-%05llu%s", dir, stem, base, (unsigned long long)(s->rotated + i),
+                 base + stem);
 }
 
 /* Like rename(), but never over a file. */
@@ -102,9 +109,11 @@ static int move_away(struct sink *s, struct err *e)
         directory_of(dir, s->path);
         for (unsigned i = 0; i < TRIES_MAX; i++) {
                 if (s->conf->rotate_ns)
-                        name_by_time(to, sizeof(to), s, s->conf->rotate_dir ? s->conf->rotate_dir : dir, base, i);
+                        name_by_time(to, sizeof(to), s, s->conf->rotate_dir ? s->conf->rotate_dir : dir, base,
+                                     i);
                 else
-                        name_by_size(to, sizeof(to), s, s->conf->rotate_dir ? s->conf->rotate_dir : dir, base, i);
+                        name_by_size(to, sizeof(to), s, s->conf->rotate_dir ? s->conf->rotate_dir : dir, base,
+                                     i);
                 if (rename_new(s->path, to) == 0) {
                         s->rotated += s->conf->rotate_ns ? 1 : i + 1;
                         return 0;

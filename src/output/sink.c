@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * sink: one output from its opening to its end: records into the buffer, the buffer to the file when due. Called
- * by out.c, calls place.c and rotate.c. Invariant: a record is in the buffer whole or not at all, and leaves the
- * buffer only when the file has it.
+ * sink: one output from its opening to its end: records into the buffer, the buffer to the file when due.
+ * Called by out.c, calls place.c and rotate.c. Invariant: a record is in the buffer whole or not at all, and
+ * leaves the buffer only when the file has it.
  */
 #include "sink.h"
 #include "readscan.h"
@@ -38,7 +38,8 @@ struct sink *sink_new(const struct out_ops *ops, const char *path, const struct 
         struct sink *s = calloc(1, sizeof(*s));
         if (!s)
                 goto no_memory;
-        *s = (struct sink){.ops = ops, .given = path, .conf = conf, .run = run, .fd = -1, .append = conf->append};
+        *s = (struct sink){
+                .ops = ops, .given = path, .conf = conf, .run = run, .fd = -1, .append = conf->append};
         buf_init(&s->buf, SINK_BUF_MAX);
         buf_init(&s->tail, SINK_BUF_MAX);
         buf_init(&s->tail_disk, SINK_BUF_MAX);
@@ -150,7 +151,7 @@ static bool same_header(struct sink *s, struct span file)
 }
 
 /* Goes on behind the records that the file has. */
-static int go_on(struct sink *s, struct err *e)
+int sink_go_on(struct sink *s, struct err *e)
 {
         struct file_map m;
         bool empty = true;
@@ -166,7 +167,9 @@ static int go_on(struct sink *s, struct err *e)
                 s->st->items = !empty;
         file_unmap(&m);
         if (end < 0)
-                return err_set(e, 0, "cannot append to \"%s\": it is not a file of format %s with the same fields; choose another file",
+                return err_set(e, 0,
+                               "cannot append to \"%s\": it is not a file of format %s with the same fields; "
+                               "choose another file",
                                s->given, s->ops->name);
         s->body_len = (uint64_t)end;
         return start_with_journal(s, e);
@@ -185,12 +188,13 @@ int sink_open(struct sink *s, struct err *e)
         if (place_open(s, true, e))
                 return -1;
         if (s->file_end > 0)
-                return go_on(s, e);
+                return sink_go_on(s, e);
         close(s->fd);
         return sink_fresh(s, e);
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------ */
+/* ---- records
+ * ------------------------------------------------------------------------------------------------ */
 static void count(struct sink *s, const struct record *r)
 {
         s->st->tcp_open += r->who.proto == 6 && r->state == PORT_OPEN;
@@ -264,7 +268,8 @@ size_t sink_pending(const struct sink *s)
         return s->buf.n + (s->journal ? s->journal->buf.n : 0);
 }
 
-/* ---- flushing ------------------------------------------------------------------------------------------------ */
+/* ---- flushing
+ * ------------------------------------------------------------------------------------------------ */
 static int tell_lost(struct sink *s, struct err *e)
 {
         uint64_t lost = s->lost;
@@ -345,7 +350,8 @@ int sink_flush(struct sink *s, bool all, struct err *e)
         return rc;
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * --------------------------------------------------------------------------------------------------- */
 static int close_stream(struct sink *s, struct err *e)
 {
         if (s->broken_pipe)
@@ -364,6 +370,8 @@ static int close_file(struct sink *s, struct err *e)
                 return -1;
         if (place_file(s, e))
                 return s->journal ? err_wrap(e, "the records are safe in \"%s\"", s->journal->path) : -1;
+        if (s->keep)
+                return 0;
         if (s->conf->rotate_ns || s->conf->rotate_bytes)
                 return rotate_now(s, false, e);
         if (s->journal)

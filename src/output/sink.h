@@ -5,8 +5,9 @@
  *      0 ............... body_len ............ file_end
  *      | header, records | trailer             |            buf: records that are not in the file yet
  *
- * A flush puts buf and a fresh trailer at body_len in one write. Invariant: what lies before body_len is never
- * written again, and after every call the file ends with a trailer (except while the disk refuses even that).
+ * A flush puts buf and a fresh trailer at body_len in one write. Invariant: what lies before body_len is
+ * never written again, and after every call the file ends with a trailer (except while the disk refuses even
+ * that).
  */
 #ifndef TRAWL_OUTPUT_SINK_H
 #define TRAWL_OUTPUT_SINK_H
@@ -18,30 +19,32 @@ enum { SINK_FLUSH_BYTES = 256 << 10, SINK_BUF_MAX = 512 << 20, SINK_PATH_MAX = 4
 
 struct sink {
         const struct out_ops *ops;
-        struct fmt *st;               /* the writer's state, ops->state_size bytes */
+        struct fmt *st; /* the writer's state, ops->state_size bytes */
         const struct out_conf *conf;
         const struct out_run *run;
-        const char *given;            /* the path as asked for; borrowed */
-        char path[SINK_PATH_MAX];     /* the file itself, symbolic links followed */
-        char beside[SINK_PATH_MAX];   /* path.new: what is written before it takes the file's place */
-        int fd;                       /* -1: gone in a rotation, to be opened again */
+        const char *given;          /* the path as asked for; borrowed */
+        char path[SINK_PATH_MAX];   /* the file itself, symbolic links followed */
+        char beside[SINK_PATH_MAX]; /* path.new: what is written before it takes the file's place */
+        int fd;                     /* -1: gone in a rotation, to be opened again */
         bool stream, is_stdout, append, is_journal, broken_pipe, rotating, failing;
-        bool told_rotation;           /* that rotation fails was said */
-        bool unborn;                  /* a new file, under its other name until its first bytes are in it */
-        bool begun;                   /* the header of the current file is in buf or in the file */
-        bool dirty;                   /* grouped: held records changed since the file was written */
-        struct err last;              /* while failing: why */
+        bool keep;          /* the scan will be gone on with: journal and name stay */
+        bool told_rotation; /* that rotation fails was said */
+        bool unborn;        /* a new file, under its other name until its first bytes are in it */
+        bool begun;         /* the header of the current file is in buf or in the file */
+        bool dirty;         /* grouped: held records changed since the file was written */
+        struct err last;    /* while failing: why */
         struct out_buf buf, tail, tail_disk;
         uint64_t body_len, file_end;
-        uint64_t lost;                /* records that found the buffer at its ceiling */
+        uint64_t lost; /* records that found the buffer at its ceiling */
         uint64_t flushed_mono_ns, rotate_due_wall_ns;
-        uint64_t rotated;             /* files finished so far: the number of the next by size */
+        uint64_t rotated; /* files finished so far: the number of the next by size */
         dev_t dev;
         ino_t ino;
-        struct groups *groups;        /* grouped: what is held back */
-        struct sink *journal;         /* grouped and a regular file: the held records, safe against SIGKILL */
-        uint64_t journal_from;        /* where in the journal the held records begin */
-        uint64_t drawn_mono_ns, drawing_ns; /* grouped: when the file was last written, and how long it took */
+        struct groups *groups; /* grouped: what is held back */
+        struct sink *journal;  /* grouped and a regular file: the held records, safe against SIGKILL */
+        uint64_t journal_from; /* where in the journal the held records begin */
+        uint64_t drawn_mono_ns,
+                drawing_ns; /* grouped: when the file was last written, and how long it took */
         void (*on_rotate)(void *);
         void *on_rotate_arg;
 };
@@ -53,9 +56,10 @@ struct commit { /* a commit text, read back */
 };
 
 /* ---- sink.c */
-struct sink *sink_new(const struct out_ops *, const char *path, const struct out_conf *, const struct out_run *,
-                      struct err *);
-int sink_open(struct sink *, struct err *); /* new, or appended to; the file parses when this returns */
+struct sink *sink_new(const struct out_ops *, const char *path, const struct out_conf *,
+                      const struct out_run *, struct err *);
+int sink_open(struct sink *, struct err *);  /* new, or appended to; the file parses when this returns */
+int sink_go_on(struct sink *, struct err *); /* behind the records of the opened file */
 void sink_record(struct sink *, const struct record *);
 int sink_flush(struct sink *, bool all, struct err *);
 int sink_rotate(struct sink *, struct err *); /* when due */
@@ -72,8 +76,8 @@ int sink_fresh(struct sink *, struct err *);       /* a new file from its header
 /* ---- place.c: bytes onto the disk */
 int place_open(struct sink *, bool keep, struct err *); /* opens s->path; regular: file_end = its size */
 int place_file(struct sink *, struct err *);            /* buf and trailer into the regular file */
-int place_stream(struct sink *, struct err *);           /* buf into the pipe */
-void place_tail(struct sink *, uint64_t now_wall_ns);    /* s->tail = held hosts and trailer */
+int place_stream(struct sink *, struct err *);          /* buf into the pipe */
+void place_tail(struct sink *, uint64_t now_wall_ns);   /* s->tail = held hosts and trailer */
 
 /* ---- rotate.c */
 int rotate_check(const struct out_conf *, const char *path, struct err *);

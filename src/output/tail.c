@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * tail: finds where the good part of a written file ends, for append and --repair. Reads the first line and the
- * end only, so a file of many gigabytes costs nothing. Invariant: whatever is kept ends with a whole record.
- * A write that is cut short by SIGKILL leaves new bytes up to some point and, behind it, the rest of the older
- * trailer: the last line may be a splice of the two, so lines are judged by their shape, not by their newline.
+ * tail: finds where the good part of a written file ends, for append and --repair. Reads the first line and
+ * the end only, so a file of many gigabytes costs nothing. Invariant: whatever is kept ends with a whole
+ * record. A write that is cut short by SIGKILL leaves new bytes up to some point and, behind it, the rest of
+ * the older trailer: the last line may be a splice of the two, so lines are judged by their shape, not by
+ * their newline.
  */
 #include "format.h"
 

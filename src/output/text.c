@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * text: the spelling of addresses, times, reasons and foreign bytes. Called by every writer for every record, so
- * it avoids printf and remembers what repeats. Invariant: escapes are decodable: the backslash itself is escaped.
- * References: RFC 5952 (addresses), RFC 8259 §7 (JSON strings).
+ * text: the spelling of addresses, times, reasons and foreign bytes. Called by every writer for every record,
+ * so it avoids printf and remembers what repeats. Invariant: escapes are decodable: the backslash itself is
+ * escaped. References: RFC 5952 (addresses), RFC 8259 §7 (JSON strings).
  */
 #include "format.h"
 #include <stdio.h>
@@ -47,9 +47,9 @@ void fmt_when(struct fmt *f, struct out_buf *b, const struct record *r)
 
 struct span fmt_reason(struct fmt *f, const struct record *r)
 {
-        uint64_t key = (uint64_t)1 << 63 | (uint64_t)r->reporter.family << 48 | (uint64_t)r->who.proto << 40 | (uint64_t)r->who.ip.family << 32 |
-                       (uint64_t)r->state << 24 | (uint64_t)r->flags << 16 | (uint64_t)r->icmp_type << 8 |
-                       r->icmp_code;
+        uint64_t key = (uint64_t)1 << 63 | (uint64_t)r->reporter.family << 48 | (uint64_t)r->who.proto << 40 |
+                       (uint64_t)r->who.ip.family << 32 | (uint64_t)r->state << 24 |
+                       (uint64_t)r->flags << 16 | (uint64_t)r->icmp_type << 8 | r->icmp_code;
         struct fmt_reason *m = &f->reasons[hash_mix64(key) % FMT_REASONS];
         if (m->key != key) {
                 m->key = key;
@@ -99,7 +99,8 @@ void fmt_ms(struct out_buf *b, uint64_t us)
 /* Printable ASCII, without the characters that mean something in XML, JSON, CSV or in our own escapes. */
 static bool is_plain(uint8_t c)
 {
-        return c >= 0x20 && c < 0x7f && c != '<' && c != '>' && c != '&' && c != '\\' && c != '"' && c != '\'';
+        return c >= 0x20 && c < 0x7f && c != '<' && c != '>' && c != '&' && c != '\\' && c != '"' &&
+               c != '\'';
 }
 
 static void escape(struct out_buf *b, struct span s, const char *lead)

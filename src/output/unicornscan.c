@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * unicornscan (-oU): masscan's bytes: service right-aligned to 16, port to 5, TTL left-aligned to 3; protocols
- * other than TCP as grepable-like lines. The format has no place for banners: they are left out.
+ * unicornscan (-oU): masscan's bytes: service right-aligned to 16, port to 5, TTL left-aligned to 3;
+ * protocols other than TCP as grepable-like lines. The format has no place for banners: they are left out.
  */
 #include "format.h"
 
@@ -79,14 +79,16 @@ static bool ends(struct span line)
         return tail_starts(line, "# end") || tail_starts(line, "#masscan");
 }
 
-/* list files begin alike: the first record tells, when it is there and no splice with the six bytes of a trailer. */
+/* list files begin alike: the first record tells, when it is there and no splice with the six bytes of a
+ * trailer. */
 static int64_t body_end(struct span file, bool *empty)
 {
         if (!tail_starts(file, "#masscan\n"))
                 return -1;
         struct span rest = span_of(file.p + 9, file.n - 9);
         const uint8_t *nl = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
-        if (nl && nl - rest.p > 6 && !tail_starts(rest, "TCP ") && !tail_starts(rest, "Host: ") && !tail_starts(rest, "# end"))
+        if (nl && nl - rest.p > 6 && !tail_starts(rest, "TCP ") && !tail_starts(rest, "Host: ") &&
+            !tail_starts(rest, "# end"))
                 return -1;
         return tail_lines(file, 9, whole, ends, empty);
 }

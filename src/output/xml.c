@@ -144,8 +144,8 @@ static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
         localtime_r(&t, &tm);
         BUF_LIT(b, "<runstats>\r\n<finished time=\"");
         buf_dec(b, now_s);
-        buf_fmt(b, "\" timestr=\"%04d-%02d-%02d %02d:%02d:%02d\" elapsed=\"", tm.tm_year + 1900, tm.tm_mon + 1,
-                tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+        buf_fmt(b, "\" timestr=\"%04d-%02d-%02d %02d:%02d:%02d\" elapsed=\"", tm.tm_year + 1900,
+                tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
         buf_dec(b, now_s > opened_s ? now_s - opened_s : 0);
         BUF_LIT(b, "\" />\r\n<hosts up=\"");
         buf_dec(b, f->tcp_open);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * xml: what the two XML dialects share. Invariant: attribute values hold no character that XML gives a meaning.
- * Reference: XML 1.0, fifth edition.
+ * xml: what the two XML dialects share. Invariant: attribute values hold no character that XML gives a
+ * meaning. Reference: XML 1.0, fifth edition.
  */
 #ifndef TRAWL_OUTPUT_XML_H
 #define TRAWL_OUTPUT_XML_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * xml_nmap (--xml nmap): XML valid against nmap's DTD, one <host> with all its ports, for tools that read nmap's
- * files. The DTD knows ip, tcp, udp and sctp ports only: answers of other protocols say that the host is up.
- * Invariant: everything before <runstats> is header and whole hosts. Reference: nmap.dtd.
+ * xml_nmap (--xml nmap): XML valid against nmap's DTD, one <host> with all its ports, for tools that read
+ * nmap's files. The DTD knows ip, tcp, udp and sctp ports only: answers of other protocols say that the host
+ * is up. Invariant: everything before <runstats> is header and whole hosts. Reference: nmap.dtd.
  */
 #include "xml.h"
 
@@ -121,7 +121,8 @@ static size_t port(struct fmt *f, struct out_buf *b, const struct record *const 
         return used;
 }
 
-/* ---- extraports: nmap tells more than 25 closed or filtered ports of a host as one count -------------------------- */
+/* ---- extraports: nmap tells more than 25 closed or filtered ports of a host as one count
+ * -------------------------- */
 enum { EXTRA_FROM = 26, EXTRA_REASONS_MAX = 64 };
 
 /* Is recs[i] a plain status of this state, without a banner behind it? */
@@ -168,8 +169,10 @@ static size_t extra_ports(struct out_buf *b, const struct record *const *recs, s
         return count;
 }
 
-/* Has no earlier one of `seen` the reason of r? Remembers it; beyond the room for it, reasons are not told apart. */
-static bool is_new_reason(const struct record *seen[EXTRA_REASONS_MAX], size_t *n_seen, const struct record *r)
+/* Has no earlier one of `seen` the reason of r? Remembers it; beyond the room for it, reasons are not told
+ * apart. */
+static bool is_new_reason(const struct record *seen[EXTRA_REASONS_MAX], size_t *n_seen,
+                          const struct record *r)
 {
         for (size_t k = 0; k < *n_seen; k++)
                 if (same_reason(seen[k], r))
@@ -206,7 +209,8 @@ static void extra_reasons(struct fmt *f, struct out_buf *b, const struct record 
         buf_free(&list);
 }
 
-static bool extras(struct fmt *f, struct out_buf *b, const struct record *const *recs, size_t n, enum port_state state)
+static bool extras(struct fmt *f, struct out_buf *b, const struct record *const *recs, size_t n,
+                   enum port_state state)
 {
         size_t count = 0;
         for (size_t i = 0; i < n; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How fast records become bytes: each format for 2,000,000 records into memory, and the same through out_record()
- * and out_flush() into a file. Prints records per second; the best of three rounds, since other processes share
- * the machine.
+ * How fast records become bytes: each format for 2,000,000 records into memory, and the same through
+ * out_record() and out_flush() into a file. Prints records per second; the best of three rounds, since other
+ * processes share the machine.
  */
 #include "output/format.h"
 #include <stdio.h>
@@ -13,11 +13,12 @@ enum { RECORDS = 2000000, ROUNDS = 3 };
 
 static struct record numbered(uint32_t i)
 {
-        return (struct record){.who = {.ip = ip_v4((uint32_t)(i * 2654435761u)), .port = (uint16_t)i, .proto = 6},
-                               .when_ns = 1795219502 * NS_PER_S + (uint64_t)i * 1000,
-                               .state = i % 3 ? PORT_OPEN : PORT_CLOSED,
-                               .flags = i % 3 ? 0x12 : 0x14,
-                               .ttl = (uint8_t)(40 + i % 30)};
+        return (struct record){
+                .who = {.ip = ip_v4((uint32_t)(i * 2654435761u)), .port = (uint16_t)i, .proto = 6},
+                .when_ns = 1795219502 * NS_PER_S + (uint64_t)i * 1000,
+                .state = i % 3 ? PORT_OPEN : PORT_CLOSED,
+                .flags = i % 3 ? 0x12 : 0x14,
+                .ttl = (uint8_t)(40 + i % 30)};
 }
 
 static double to_memory(const struct out_ops *ops, size_t *bytes)

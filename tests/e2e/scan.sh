@@ -160,20 +160,19 @@ run_exact() {
         return $rc
 }
 
-# peer_masscan LIST SECONDS ARGS…: Debian's masscan, which ends only when a packet arrives: it gets some.
+# peer_masscan SECONDS ARGS…: Debian's masscan, which ends only when a packet arrives: it gets some.
 peer_masscan() {
-        local file=$1 limit=$2 nudge
-        shift 2
+        local limit=$1 nudge
+        shift
         ip netns exec "$NET" python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 while True:
     s.sendto(b"", ("198.51.100.1", 9))
     time.sleep(0.2)' &
         nudge=$!
-        timeout -k 2 "$limit" ip netns exec "$SCAN" masscan "$@" -oL "$file" </dev/null >/dev/null 2>&1
+        timeout -k 2 "$limit" ip netns exec "$SCAN" masscan "$@" </dev/null >/dev/null 2>&1
         kill $nudge
         wait $nudge 2>/dev/null
-        [ -s "$file" ] || echo "#" >"$file"
 }
 
 # ended PID SECONDS: waits until the process is gone; false when it stays.

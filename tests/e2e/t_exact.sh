@@ -29,7 +29,7 @@ compare "open ports only, by default" truth1 opens
 
 # ---- masscan beside it: no verdict, its figures are for comparison
 if command -v masscan >/dev/null && [ -z "$SANITIZER" ]; then
-        peer_masscan list.masscan 14 10.0.0.0/16 -p80 --rate 20000 --wait 2
+        peer_masscan 14 10.0.0.0/16 -p80 --rate 20000 --wait 2 -oL list.masscan
         internet truth 10.0.0.0/16 80 | grep '^open' >truth1
         echo "for comparison, Debian's masscan, 10.0.0.0/16 at 20,000 pps: $("$HERE/compare.py" truth1 list.masscan)"
         scan 10.0.0.0/16 -p80 --rate 20000 --wait 2 -oL opens

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Any bytes as a scan file: the reader must end, and every record it gives must be writable by every format. The
- * search for the end of a body runs over the same bytes, for every format. Invariant: what binary writes from the
- * records reads back as the same number of them or more (long banners are split).
+ * Any bytes as a scan file: the reader must end, and every record it gives must be writable by every format.
+ * The search for the end of a body runs over the same bytes, for every format. Invariant: what binary writes
+ * from the records reads back as the same number of them or more (long banners are split).
  */
 #include "output/readscan.h"
 #include <stdlib.h>

@@ -226,6 +226,17 @@ static void bad_frames_do_not_stall(void **state)
         free(all);
 }
 
+static void promiscuous_while_open(void **state)
+{
+        NEEDS_NAMESPACE();
+        struct io rx;
+        run("ip -d link show tv1 | grep -q 'promiscuity 0'");
+        open_ok(&rx, "afpacket", (struct io_conf){.name = "tv1", .rx = true, .promisc = true});
+        run("ip -d link show tv1 | grep -q 'promiscuity 1'");
+        io_close(&rx);
+        run("ip -d link show tv1 | grep -q 'promiscuity 0'");
+}
+
 static void *send_after_a_while(void *arg)
 {
         usleep(30000);
@@ -507,12 +518,19 @@ static void automatic_choice(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(afpacket_loses_nothing),  cmocka_unit_test(a_full_ring_is_told),
-                cmocka_unit_test(fanout_shares),           cmocka_unit_test(vlan_tags),
-                cmocka_unit_test(bad_frames_do_not_stall), cmocka_unit_test(waiting),
-                cmocka_unit_test(frames_of_local_senders), cmocka_unit_test(link_goes_down),
-                cmocka_unit_test(libpcap_both_ways),       cmocka_unit_test(rawip_on_loopback),
-                cmocka_unit_test(rawip_counts_refusals),   cmocka_unit_test(tunnels),
+                cmocka_unit_test(afpacket_loses_nothing),
+                cmocka_unit_test(a_full_ring_is_told),
+                cmocka_unit_test(fanout_shares),
+                cmocka_unit_test(vlan_tags),
+                cmocka_unit_test(bad_frames_do_not_stall),
+                cmocka_unit_test(promiscuous_while_open),
+                cmocka_unit_test(waiting),
+                cmocka_unit_test(frames_of_local_senders),
+                cmocka_unit_test(link_goes_down),
+                cmocka_unit_test(libpcap_both_ways),
+                cmocka_unit_test(rawip_on_loopback),
+                cmocka_unit_test(rawip_counts_refusals),
+                cmocka_unit_test(tunnels),
                 cmocka_unit_test(automatic_choice),
         };
         enter_namespace();

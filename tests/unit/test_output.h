@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the tests of the outputs share: one fixed list of records that has every kind, a run, scratch directories
- * and the running of outside tools. Invariant: nothing here depends on the clock or on the machine.
+ * What the tests of the outputs share: one fixed list of records that has every kind, a run, scratch
+ * directories and the running of outside tools. Invariant: nothing here depends on the clock or on the
+ * machine.
  */
 #ifndef TRAWL_TEST_OUTPUT_H
 #define TRAWL_TEST_OUTPUT_H
@@ -35,8 +36,8 @@ static const struct out_run fix_run = {
         .n_hosts = 8,
 };
 
-static inline struct record fix_make(struct ip_addr ip, uint8_t proto, uint16_t port, uint8_t state, uint8_t flags,
-                                     uint8_t ttl)
+static inline struct record fix_make(struct ip_addr ip, uint8_t proto, uint16_t port, uint8_t state,
+                                     uint8_t flags, uint8_t ttl)
 {
         return (struct record){.who = {.ip = ip, .port = port, .proto = proto},
                                .when_ns = (uint64_t)T0 * NS_PER_S + 5,
@@ -71,7 +72,8 @@ static inline size_t fix_plain(struct record r[16])
         return n;
 }
 
-/* The plain ones, and what only trawl tells: filtered, names, round-trip times, MAC, who sent the ICMP error. */
+/* The plain ones, and what only trawl tells: filtered, names, round-trip times, MAC, who sent the ICMP error.
+ */
 static inline size_t fix_all(struct record r[16])
 {
         size_t n = fix_plain(r);
@@ -105,7 +107,8 @@ static inline struct out_conf fix_conf(struct out_file *files, size_t n)
                                  .flush_ns = NS_PER_S};
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files
+ * --------------------------------------------------------------------------------------------------- */
 static char fix_dir[256];
 
 static inline const char *fix_path(const char *name)
@@ -180,22 +183,30 @@ static inline void fix_drop(struct span s)
         free((void *)(uintptr_t)s.p);
 }
 
-/* Does the file parse, by the word of an outside tool or of the binary reader? 0: it does; 1: not; 2: no tool. */
+/* Does the file parse, by the word of an outside tool or of the binary reader? 0: it does; 1: not; 2: no
+ * tool. */
 static inline int fix_parses(const struct out_ops *ops, const char *path)
 {
         if (ops == &out_json)
-                return fix_has("jq") ? fix_shell("jq -e 'type==\"array\"' '%s' >/dev/null 2>&1", path) != 0 : 2;
+                return fix_has("jq") ? fix_shell("jq -e 'type==\"array\"' '%s' >/dev/null 2>&1", path) != 0
+                                     : 2;
         if (ops == &out_ndjson)
-                return fix_has("jq") ? fix_shell("jq . '%s' >/dev/null 2>&1 && test \"$(tail -c1 '%s')\" = ''", path, path) != 0 : 2;
+                return fix_has("jq")
+                               ? fix_shell("jq . '%s' >/dev/null 2>&1 && test \"$(tail -c1 '%s')\" = ''",
+                                           path, path) != 0
+                               : 2;
         if (ops == &out_xml)
                 return fix_has("xmllint") ? fix_shell("xmllint --noout '%s' 2>/dev/null", path) != 0 : 2;
         if (ops == &out_xml_nmap && access("/usr/share/nmap/nmap.dtd", R_OK) == 0 && fix_has("xmllint"))
-                return fix_shell("xmllint --noout --dtdvalid /usr/share/nmap/nmap.dtd '%s' 2>/dev/null", path) != 0;
+                return fix_shell("xmllint --noout --dtdvalid /usr/share/nmap/nmap.dtd '%s' 2>/dev/null",
+                                 path) != 0;
         if (ops == &out_csv)
                 return fix_has("python3")
-                           ? fix_shell("python3 -c 'import csv,sys\nr=list(csv.reader(open(sys.argv[1],newline=\"\")))\n"
-                                       "assert r and all(len(x)==len(r[0]) for x in r)' '%s' 2>/dev/null", path) != 0
-                           : 2;
+                               ? fix_shell("python3 -c 'import "
+                                           "csv,sys\nr=list(csv.reader(open(sys.argv[1],newline=\"\")))\n"
+                                           "assert r and all(len(x)==len(r[0]) for x in r)' '%s' 2>/dev/null",
+                                           path) != 0
+                               : 2;
         return 2;
 }
 #endif

@@ -82,7 +82,8 @@ static void make(struct made *m, const struct out_ops *ops, const struct record 
         free(st);
 }
 
-/* ---- golden files ---------------------------------------------------------------------------------------------- */
+/* ---- golden files
+ * ---------------------------------------------------------------------------------------------- */
 static void compare_golden(const struct made *m, const char *name)
 {
         char path[256];
@@ -106,7 +107,8 @@ static void golden_one(const struct out_ops *ops, enum mode mode, const char *su
         char name[128];
         make(&m, ops, r, n, mode, false);
         snprintf(name, sizeof(name), "%s%s", ops->name, suffix);
-        if (ops != &out_xml_nmap || access("/usr/share/nmap/nmap-services", R_OK) == 0) /* its names of ports */
+        if (ops != &out_xml_nmap ||
+            access("/usr/share/nmap/nmap-services", R_OK) == 0) /* its names of ports */
                 compare_golden(&m, name);
         snprintf(name, sizeof(name), "check.%s", ops->ext);
         fix_write(fix_path(name), m.buf.p, m.buf.n);
@@ -174,7 +176,8 @@ static void many_closed_ports_become_a_count(void **state)
                 size_t n = 0;
                 fix_all(r);
                 for (uint16_t port = 1; n < closed + 1; port++, n++)
-                        made[n] = fix_make(r[0].who.ip, 6, port, port == 5 ? PORT_OPEN : PORT_CLOSED, port == 5 ? 0x12 : 0x14, 64);
+                        made[n] = fix_make(r[0].who.ip, 6, port, port == 5 ? PORT_OPEN : PORT_CLOSED,
+                                           port == 5 ? 0x12 : 0x14, 64);
                 for (size_t i = 0; i < n; i++)
                         recs[i] = &made[i];
                 buf_init(&m.buf, 1 << 20);
@@ -183,7 +186,9 @@ static void many_closed_ports_become_a_count(void **state)
                 out_xml_nmap.host(&st, &m.buf, recs, n);
                 out_xml_nmap.trailer(&st, &m.buf, (uint64_t)T0 * NS_PER_S);
                 assert_int_equal(contains(&m, "<extraports state=\"closed\" count=\"26\">"), closed == 26);
-                assert_int_equal(contains(&m, "reason=\"reset\" count=\"26\" proto=\"tcp\" ports=\"1-4,6-27\"/>"), closed == 26);
+                assert_int_equal(
+                        contains(&m, "reason=\"reset\" count=\"26\" proto=\"tcp\" ports=\"1-4,6-27\"/>"),
+                        closed == 26);
                 assert_int_equal(contains(&m, "portid=\"1\""), closed == 25);
                 assert_true(contains(&m, "portid=\"5\""));
                 fix_write(fix_path("extra.xml"), m.buf.p, m.buf.n);
@@ -192,7 +197,8 @@ static void many_closed_ports_become_a_count(void **state)
         }
 }
 
-/* ---- where does the body end? ------------------------------------------------------------------------------------ */
+/* ---- where does the body end?
+ * ------------------------------------------------------------------------------------ */
 /* Whole records within the first `upto` bytes. */
 static size_t whole_upto(const struct made *m, size_t upto)
 {
@@ -203,8 +209,8 @@ static size_t whole_upto(const struct made *m, size_t upto)
         return end;
 }
 
-/* The length to keep of n bytes. XML records are whole without the line end; a splice may cost a binary file its
- * last record. */
+/* The length to keep of n bytes. XML records are whole without the line end; a splice may cost a binary file
+ * its last record. */
 static bool is_right(const struct out_ops *ops, const struct made *m, size_t n, int64_t got, bool spliced)
 {
         size_t slack = ops == &out_xml ? 2 : ops == &out_xml_nmap ? 1 : 0, want = whole_upto(m, n + slack);
@@ -232,7 +238,8 @@ static void every_truncation_keeps_the_whole_records(void **state)
                         if (n < m.ends[0] || (m.ends[0] == 0 && n < m.ends[1] && got < 0))
                                 continue; /* no header yet: any answer but a crash */
                         if (!is_right(ops, &m, n, got, false))
-                                fail_msg("%s cut at %zu: %lld instead of %zu", ops->name, n, (long long)got, want);
+                                fail_msg("%s cut at %zu: %lld instead of %zu", ops->name, n, (long long)got,
+                                         want);
                         assert_int_equal(empty, got <= (int64_t)m.ends[0]);
                 }
                 buf_free(&m.buf);
@@ -240,8 +247,8 @@ static void every_truncation_keeps_the_whole_records(void **state)
 }
 
 /* A kill inside the write: records after the k-th up to byte w are new, behind them lies the old trailer. */
-static void splice_at(const struct out_ops *ops, const struct made *full, size_t body, const struct out_buf *tail,
-                      size_t w)
+static void splice_at(const struct out_ops *ops, const struct made *full, size_t body,
+                      const struct out_buf *tail, size_t w)
 {
         uint8_t file[65536];
         size_t n = MAX(body + w, body + tail->n);
@@ -251,8 +258,8 @@ static void splice_at(const struct out_ops *ops, const struct made *full, size_t
         memcpy(file + body, full->buf.p + body, w);
         int64_t got = ops->body_end(span_of(file, n), &empty);
         if (!is_right(ops, full, body + w, got, true))
-                fail_msg("%s, body %zu, torn after %zu: keeps %lld of %zu", ops->name, body, w, (long long)got,
-                         whole_upto(full, body + w));
+                fail_msg("%s, body %zu, torn after %zu: keeps %lld of %zu", ops->name, body, w,
+                         (long long)got, whole_upto(full, body + w));
 }
 
 static void splices_of(const struct out_ops *ops)
@@ -297,17 +304,21 @@ static void every_file_is_known_by_its_content(void **state)
         }
 }
 
-/* ---- masscan's bytes ------------------------------------------------------------------------------------------------ */
+/* ---- masscan's bytes
+ * ------------------------------------------------------------------------------------------------ */
 static void mask_dates(const char *path)
 {
-        assert_int_equal(fix_shell("sed -i -E 's/(initiated|done at) .*$/\\1 DATE/; s/Masscan [0-9.]+/Masscan V/; "
-                                   "s/TCP\\([^)]*\\) UDP\\([^)]*\\)/TCP() UDP()/' '%s'", path), 0);
+        assert_int_equal(
+                fix_shell("sed -i -E 's/(initiated|done at) .*$/\\1 DATE/; s/Masscan [0-9.]+/Masscan V/; "
+                          "s/TCP\\([^)]*\\) UDP\\([^)]*\\)/TCP() UDP()/' '%s'",
+                          path),
+                0);
 }
 
 static void masscan_writes_the_same(void **state)
 {
-        static const struct out_ops *const same[] = {&out_list, &out_json, &out_ndjson, &out_grepable, &out_unicornscan,
-                                                     &out_hostonly};
+        static const struct out_ops *const same[] = {&out_list,     &out_json,        &out_ndjson,
+                                                     &out_grepable, &out_unicornscan, &out_hostonly};
         struct record r[16];
         struct made m;
         size_t n = fix_plain(r);
@@ -321,8 +332,10 @@ static void masscan_writes_the_same(void **state)
                 make(&m, same[i], r, n, AS_IS, true);
                 fix_write(fix_path("ours"), m.buf.p, m.buf.n);
                 buf_free(&m.buf);
-                assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -o%s '%s' 2>/dev/null",
-                                           fix_path("ours.bin"), same[i]->letter, fix_path("theirs")), 0);
+                assert_int_equal(
+                        fix_shell("unshare -n masscan --readscan '%s' --show all -o%s '%s' 2>/dev/null",
+                                  fix_path("ours.bin"), same[i]->letter, fix_path("theirs")),
+                        0);
                 mask_dates(fix_path("ours"));
                 mask_dates(fix_path("theirs"));
                 assert_true(access(fix_path("theirs"), R_OK) == 0);
@@ -341,7 +354,8 @@ static void masscan_writes_the_same_binary(void **state)
         make(&m, &out_binary, r, fix_plain(r), AS_IS, true);
         fix_write(fix_path("ours.bin"), m.buf.p, m.buf.n);
         assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -oB '%s' 2>/dev/null",
-                                   fix_path("ours.bin"), fix_path("theirs.bin")), 0);
+                                   fix_path("ours.bin"), fix_path("theirs.bin")),
+                         0);
         struct span theirs = fix_read(fix_path("theirs.bin"));
         assert_int_equal(theirs.n, m.buf.n);
         assert_memory_equal(theirs.p + BIN_HEADER_LEN, m.buf.p + BIN_HEADER_LEN, m.buf.n - BIN_HEADER_LEN);
@@ -369,18 +383,22 @@ static void masscan_reads_past_our_facts(void **state)
         fix_write(fix_path("want"), m.buf.p, m.buf.n);
         buf_free(&m.buf);
         assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -oL '%s' 2>/dev/null",
-                                   fix_path("facts.bin"), fix_path("theirs")), 0);
+                                   fix_path("facts.bin"), fix_path("theirs")),
+                         0);
         assert_int_equal(fix_shell("diff -a '%s' '%s' >&2", fix_path("want"), fix_path("theirs")), 0);
 }
 
-/* ---- nmap's view ------------------------------------------------------------------------------------------------------ */
+/* ---- nmap's view
+ * ------------------------------------------------------------------------------------------------------ */
 /* In a network namespace of its own: listens, lets nmap scan loopback. */
 static int scan_with_nmap(const uint16_t *open, size_t n, const char *ports, const char *out)
 {
         if (unshare(CLONE_NEWNET) || fix_shell("ip link set lo up"))
                 return 77;
         for (size_t i = 0; i < n; i++) {
-                struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(open[i]), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+                struct sockaddr_in a = {.sin_family = AF_INET,
+                                        .sin_port = htons(open[i]),
+                                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
                 int fd = socket(AF_INET, SOCK_STREAM, 0);
                 if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 8))
                         return 77;
@@ -406,8 +424,8 @@ static void ndiff_one(const char *ports, uint16_t first, uint16_t last)
         assert_int_equal(out_open(&o, &c, &fix_run, &e), 0);
         for (uint32_t port = first; port <= last; port++) {
                 bool is_open = port == 80 || port == 8080 || port == 40001;
-                struct record r = fix_make(ip_v4(0x7f000001), 6, (uint16_t)port, is_open ? PORT_OPEN : PORT_CLOSED,
-                                           is_open ? 0x12 : 0x14, 64);
+                struct record r = fix_make(ip_v4(0x7f000001), 6, (uint16_t)port,
+                                           is_open ? PORT_OPEN : PORT_CLOSED, is_open ? 0x12 : 0x14, 64);
                 out_record(o, &r);
         }
         assert_int_equal(out_close(o, &e), 0);
@@ -424,7 +442,8 @@ static void nmap_sees_no_difference(void **state)
         ndiff_one("39995-40005", 39995, 40005);
 }
 
-/* ---- small things ---------------------------------------------------------------------------------------------------- */
+/* ---- small things
+ * ---------------------------------------------------------------------------------------------------- */
 static void numbers_and_addresses(void **state)
 {
         static const uint64_t numbers[] = {0, 9, 10, 99, 100, 65535, 4294967295, UINT64_MAX};
@@ -476,8 +495,12 @@ static void csv_fields_are_checked(void **state)
         assert_non_null(strstr(e.text, "\"prot\""));
         assert_int_equal(csv_check("", &e), -1);
         assert_int_equal(csv_check("ip,,port", &e), -1);
-        assert_int_equal(csv_check("ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,"
-                                   "ip,ip,ip,ip,ip", &e), -1);
+        assert_int_equal(
+                csv_check(
+                        "ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,ip,"
+                        "ip,ip,ip,ip,ip",
+                        &e),
+                -1);
 }
 
 int main(void)

@@ -90,7 +90,8 @@ static bool read_all(const struct file *f, const struct expect *x, size_t n)
         return torn;
 }
 
-/* ---- masscan's records ------------------------------------------------------------------------------------------ */
+/* ---- masscan's records
+ * ------------------------------------------------------------------------------------------ */
 static void every_type_is_read(void **state)
 {
         static const struct expect want[] = {
@@ -145,11 +146,11 @@ static void odd_but_right_files_are_read(void **state)
         begin_file(&f);
         add(&f, "80 06 80 80 0d 6b00e02e 0a4d0001 06 0050 12 40"); /* longer numbers than needed */
         add(&f, "6d 05 0102030405");                               /* somebody's own */
-        add(&f, "63 03 414243");                                   /* an unknown type is skipped by its length */
-        add(&f, "87 68 01 ff");                                    /* a type of two bytes */
+        add(&f, "63 03 414243"); /* an unknown type is skipped by its length */
+        add(&f, "87 68 01 ff");  /* a type of two bytes */
         add(&f, "0a 1a 6553f101 06 0050 12 40 04 20010db8 00000000 00000000 00000001"); /* version is not 6 */
-        add(&f, "06 05 6b00e02e 0a");                              /* too short to be one */
-        add(&f, "06 0e 6b00e02e 0a4d0002 06 0050 12 40 99");       /* a byte more is no harm */
+        add(&f, "06 05 6b00e02e 0a");                        /* too short to be one */
+        add(&f, "06 0e 6b00e02e 0a4d0002 06 0050 12 40 99"); /* a byte more is no harm */
         add_frame(&f, "masscan/1.1");
         add_frame(&f, "masscan/1.1\ns:1\n"); /* cat a b */
         add(&f, "06 0d 6b00e02e 0a4d0003 06 0050 12 40");
@@ -199,7 +200,8 @@ static void other_files_are_refused(void **state)
         out_reader_close(rd);
 }
 
-/* ---- there and back --------------------------------------------------------------------------------------------------- */
+/* ---- there and back
+ * --------------------------------------------------------------------------------------------------- */
 static void write_binary(const char *path, const struct record *r, size_t n)
 {
         struct out_file f = {"binary", path};
@@ -308,7 +310,8 @@ static void files_of_masscan_are_read(void **state)
         add(&f, "09 12 6b00e0fc 0a4d000a 06 008f 000d 40 2a 20 4f 4b");
         fix_write(fix_path("old.bin"), f.p, f.n);
         assert_int_equal(fix_shell("unshare -n masscan --readscan '%s' --show all -oB '%s' 2>/dev/null",
-                                   fix_path("old.bin"), fix_path("new.bin")), 0);
+                                   fix_path("old.bin"), fix_path("new.bin")),
+                         0);
         struct span s = fix_read(fix_path("new.bin"));
         assert_in_range(s.n, 200, sizeof(f.p));
         memcpy(f.p, s.p, s.n);
@@ -339,7 +342,9 @@ static void noise_ends(void **state)
         }
 }
 
-/* ---- repair --------------------------------------------------------------------------------------------------------------- */
+/* ---- repair
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 static void make_file(const struct out_ops *ops, const char *path, uint32_t n)
 {
         struct out_file f = {ops->name, path};
@@ -406,8 +411,14 @@ static void repaired_xml_counts_again(void **state)
 
 static void what_is_not_ours_is_left_alone(void **state)
 {
-        static const char *const texts[] = {"hello\n",  "[1, 2]\n",     "<?xml version=\"1.0\"?>\n<a/>\n", "ip address\n1\n",
-                                            "#masscan\nnot a record\nand another\n", "# Trawl\n", "\n", "{}\n"};
+        static const char *const texts[] = {"hello\n",
+                                            "[1, 2]\n",
+                                            "<?xml version=\"1.0\"?>\n<a/>\n",
+                                            "ip address\n1\n",
+                                            "#masscan\nnot a record\nand another\n",
+                                            "# Trawl\n",
+                                            "\n",
+                                            "{}\n"};
         char report[600];
         struct err e;
         (void)state;

@@ -1,144 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Files over their life: every file parses after each flush, appended, rotated, resumed, killed in the middle of a
- * burst, on a full disk, on a pipe whose reader goes. Which records are in a file is told by counting a mark per record.
+ * Files over their life: every file parses after each flush, is appended to, rotated, resumed. Which records
+ * are in a file is told by counting each record's mark.
  */
-#include "test_output.h"
-#include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
+#include "test_output_files.h"
 
-static struct record numbered(uint32_t i)
-{
-        struct record r = fix_make(ip_v4(0x0a000000 + i), 6, (uint16_t)(1 + i % 60000), PORT_OPEN, 0x12, 64);
-        r.when_ns += (uint64_t)i * 1000;
-        return r;
-}
-
-static void open_one(struct out **o, struct out_conf *c, const struct out_run *run)
-{
-        struct err e = {0};
-        if (out_open(o, c, run, &e))
-                fail_msg("%s", e.text);
-}
-
-static void flush_all(struct out *o)
-{
-        struct err e = {0};
-        if (out_flush(o, true, &e))
-                fail_msg("%s", e.text);
-}
-
-static void close_ok(struct out *o)
-{
-        struct err e = {0};
-        if (out_close(o, &e))
-                fail_msg("%s", e.text);
-}
-
-static void feed(struct out *o, uint32_t from, uint32_t n)
-{
-        for (uint32_t i = from; i < from + n; i++) {
-                struct record r = numbered(i);
-                out_record(o, &r);
-        }
-}
-
-/* ---- which of the numbered records are in a file? ------------------------------------------------------------------ */
-static uint32_t take_address(const char *p)
-{
-        unsigned a, b, c, d;
-        if (sscanf(p, "%u.%u.%u.%u", &a, &b, &c, &d) != 4 || a != 10)
-                return UINT32_MAX;
-        return b << 16 | c << 8 | d;
-}
-
-static size_t mark_binary(const char *path, uint8_t *seen, size_t n)
-{
-        struct out_reader *rd;
-        struct record r;
-        struct err e;
-        size_t total = 0;
-        if (out_reader_open(&rd, path, &e))
-                fail_msg("%s", e.text);
-        while (out_reader_next(rd, &r, &e) == 1) {
-                uint32_t i = (uint32_t)r.who.ip.lo - 0x0a000000;
-                assert_true(i < n && r.who.port == 1 + i % 60000);
-                seen[i]++;
-                total++;
-        }
-        out_reader_close(rd);
-        return total;
-}
-
-/* Counts, per number, how often its address stands in the file where the format puts addresses. */
-static size_t mark(const struct out_ops *ops, const char *path, uint8_t *seen, size_t n)
-{
-        static const struct {
-                const struct out_ops *ops;
-                const char *before;
-        } where[] = {{&out_json, "\"ip\": \""},  {&out_ndjson, "{\"ip\":\""},      {&out_xml, "<address addr=\""},
-                     {&out_list, "open tcp "},   {&out_xml_nmap, "<address addr=\""}, {&out_normal, "\nHost "},
-                     {&out_grepable, "\tHost: "}, {&out_csv, "\n"}, {&out_nmap_list, "nmap -Pn -n -p "},
-                     {&out_unicornscan, "\t\tfrom "}, {&out_hostonly, ""}};
-        const char *before = NULL;
-        size_t total = 0;
-        if (ops == &out_binary)
-                return mark_binary(path, seen, n);
-        for (size_t i = 0; i < ARRAY_LEN(where); i++)
-                if (where[i].ops == ops)
-                        before = where[i].before;
-        assert_non_null(before);
-        struct span f = fix_read(path);
-        for (const char *p = (const char *)f.p; p && *p;) {
-                p = *before ? strstr(p, before) : p;
-                if (!p)
-                        break;
-                p += strlen(before);
-                const char *at = p;
-                if (ops == &out_list || ops == &out_nmap_list)
-                        at = strchr(p, ' ') ? strchr(p, ' ') + 1 : "";
-                uint32_t i = take_address(at);
-                if (i < n) {
-                        seen[i]++;
-                        total++;
-                }
-                if (!*before)
-                        p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL;
-                else if (ops == &out_csv)
-                        p--;
-                if (ops == &out_csv)
-                        p = strchr(p + 1, '\n');
-        }
-        fix_drop(f);
-        return total;
-}
-
-/* Exactly the numbers [0, n), once each. */
-static void assert_exact(const struct out_ops *ops, const char *path, size_t n)
-{
-        uint8_t *seen = calloc(n + 1, 1);
-        assert_non_null(seen);
-        size_t total = mark(ops, path, seen, n);
-        for (size_t i = 0; i < n; i++)
-                if (seen[i] != 1)
-                        fail_msg("%s %s: record %zu stands %u times (%zu in all)", ops->name, path, i, seen[i], total);
-        assert_int_equal(total, n);
-        free(seen);
-}
-
-static const struct out_ops *const lived[] = {&out_list, &out_grepable,    &out_xml,      &out_xml_nmap, &out_json,
-                                              &out_ndjson, &out_binary,    &out_unicornscan, &out_hostonly, &out_csv,
-                                              &out_normal, &out_nmap_list};
-
-static const char *path_for(const struct out_ops *ops, const char *stem)
-{
-        char name[128];
-        snprintf(name, sizeof(name), "%s-%s.%s", stem, ops->name, ops->ext);
-        return fix_path(name);
-}
-
-/* ---- tests ----------------------------------------------------------------------------------------------------------- */
+/* ---- tests
+ * -----------------------------------------------------------------------------------------------------------
+ */
 static void a_file_parses_after_every_flush(void **state)
 {
         (void)state;
@@ -244,7 +113,9 @@ static void a_longer_old_file_leaves_nothing_behind(void **state)
         fix_drop(s);
 }
 
-/* ---- rotation ---------------------------------------------------------------------------------------------------------- */
+/* ---- rotation
+ * ----------------------------------------------------------------------------------------------------------
+ */
 struct hook {
         struct out *o;
         unsigned calls;
@@ -308,7 +179,8 @@ static void rotation_by_size_loses_and_overwrites_nothing(void **state)
                 }
                 for (size_t k = 0; k < 600; k++)
                         if (seen[k] != 1)
-                                fail_msg("%s: record %zu stands %u times in %zu files", lived[i]->name, k, seen[k], n);
+                                fail_msg("%s: record %zu stands %u times in %zu files", lived[i]->name, k,
+                                         seen[k], n);
                 assert_true(access(path, F_OK) != 0);
                 if (!lived[i]->grouped) {
                         assert_true(n >= 2);
@@ -408,9 +280,12 @@ static void rotate_dir_is_checked_first(void **state)
         }
 }
 
-/* ---- resume ------------------------------------------------------------------------------------------------------------- */
+/* ---- resume
+ * -------------------------------------------------------------------------------------------------------------
+ */
 /* In a child: writes `n` records, commits after the first `sure`, and dies without a word. */
-static void die_after(const char *format, const char *path, uint32_t sure, uint32_t n, bool by_host, char *text)
+static void die_after(const char *format, const char *path, uint32_t sure, uint32_t n, bool by_host,
+                      char *text)
 {
         int p[2];
         assert_int_equal(pipe(p), 0);
@@ -494,6 +369,41 @@ static void resuming_a_shorter_or_missing_file_is_refused(void **state)
         assert_int_equal(out_open_resumed(&o, &c, &fix_run, texts, 1, &e), -1);
 }
 
+/* Ctrl-C: an orderly end in the middle. */
+static void resume_after_close(const struct out_ops *ops, bool keep)
+{
+        char text[OUT_COMMIT_MAX];
+        const char *path = path_for(ops, keep ? "kept" : "closed"), *texts[1] = {text};
+        struct out_file f = {ops->name, path};
+        struct out_conf c = fix_conf(&f, 1);
+        struct err e = {0};
+        struct out *o;
+        open_one(&o, &c, &fix_run);
+        feed(o, 0, 70);
+        flush_all(o);
+        assert_int_equal(out_commit_text(o, 0, text, sizeof(text)), 0);
+        if (keep)
+                out_keep_for_resume(o);
+        close_ok(o);
+        assert_int_not_equal(fix_parses(ops, path), 1);
+        assert_exact(ops, path, 70);
+        if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
+                fail_msg("%s: %s", ops->name, e.text);
+        feed(o, 70, 50);
+        close_ok(o);
+        assert_int_not_equal(fix_parses(ops, path), 1);
+        assert_exact(ops, path, 120);
+}
+
+static void resuming_after_an_orderly_end_goes_on(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                resume_after_close(lived[i], true);
+                resume_after_close(lived[i], false);
+        }
+}
+
 /* Killed between the hook and the new file: what was renamed is complete, and the next file starts at 0. */
 static void resuming_inside_a_rotation_starts_the_next_file(void **state)
 {
@@ -554,261 +464,9 @@ static void resuming_before_the_rename_goes_on(void **state)
         assert_exact(&out_json, path, 100);
 }
 
-/* ---- SIGKILL ------------------------------------------------------------------------------------------------------------- */
-enum { KILLS = 20, BURST = 30000 };
-
-static void burst_for_ever(const char *format, const char *path)
-{
-        struct out_file f = {format, path};
-        struct out_conf c = fix_conf(&f, 1);
-        struct out *o;
-        struct err e;
-        c.flush_ns = 2 * NS_PER_MS;
-        if (out_open(&o, &c, &fix_run, &e))
-                _exit(1);
-        for (uint32_t i = 0;; i = (i + 50) % BURST) {
-                feed(o, i, 50);
-                if (out_flush(o, false, &e))
-                        _exit(2);
-        }
-}
-
-/* Without an outside judge a file is whole when behind its last record stands a trailer and nothing else. */
-static bool ends_whole(const struct out_ops *ops, struct span f)
-{
-        struct out_conf conf = {0};
-        struct fmt *st = calloc(1, ops->state_size);
-        struct out_buf want;
-        bool empty;
-        int64_t end = ops->body_end(f, &empty);
-        buf_init(&want, 4096);
-        assert_non_null(st);
-        st->run = &fix_run;
-        st->conf = &conf;
-        ops->trailer(st, &want, (uint64_t)T0 * NS_PER_S);
-        bool whole = (f.n == 0 && want.n == 0) || (end >= 0 && f.n - (size_t)end == want.n);
-        if (whole && want.n) /* dates differ, words do not */
-                whole = memcmp(f.p + end, want.p, MIN(want.n, (size_t)12)) == 0 && f.p[f.n - 1] == want.p[want.n - 1];
-        buf_free(&want);
-        free(st);
-        return whole;
-}
-
-/* 1: it parses as it is, 2: after --repair, 0: not at all. */
-static int killed_file(const struct out_ops *ops, const char *path)
-{
-        char report[600];
-        struct err e = {0};
-        struct span f = fix_read(path);
-        int judged = fix_parses(ops, path);
-        bool whole = judged == 2 ? ends_whole(ops, f) : judged == 0;
-        fix_drop(f);
-        if (whole)
-                return 1;
-        if (out_repair(path, report, sizeof(report), &e))
-                return 0;
-        return fix_parses(ops, path) == 1 ? 0 : 2;
-}
-
-/* The records were written in rounds of 0 … BURST - 1: what is kept is the beginning of that, and nothing else. */
-static void assert_is_beginning(const struct out_ops *ops, const char *path)
-{
-        static uint8_t seen[BURST];
-        memset(seen, 0, sizeof(seen));
-        mark(ops, path, seen, BURST);
-        for (size_t i = 1; i < BURST; i++)
-                if (seen[i] > seen[i - 1] || seen[0] - seen[i] > 1)
-                        fail_msg("%s: record %zu stands %u times, record 0 %u times", ops->name, i, seen[i], seen[0]);
-}
-
-static void killed_files_parse_or_can_be_mended(void **state)
-{
-        unsigned seed = 12345;
-        char journal[600];
-        (void)state;
-        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
-                unsigned as_is = 0, mended = 0;
-                for (int k = 0; k < KILLS; k++) {
-                        const char *path = path_for(lived[i], "kill");
-                        unlink(path);
-                        pid_t pid = fork();
-                        if (pid == 0)
-                                burst_for_ever(lived[i]->name, path);
-                        assert_true(pid > 0);
-                        while (access(path, F_OK))
-                                usleep(100);
-                        usleep((useconds_t)(rand_r(&seed) % 3000));
-                        kill(pid, SIGKILL);
-                        int status;
-                        waitpid(pid, &status, 0);
-                        assert_true(WIFSIGNALED(status));
-                        int got = killed_file(lived[i], path);
-                        if (!lived[i]->grouped && got)
-                                assert_is_beginning(lived[i], path);
-                        if (lived[i]->grouped) {
-                                snprintf(journal, sizeof(journal), "%s.journal", path);
-                                if (!killed_file(&out_binary, journal))
-                                        fail_msg("%s: the journal of kill %d cannot be mended", lived[i]->name, k);
-                        }
-                        if (!got)
-                                fail_msg("%s: killed file %d can neither be read nor mended", lived[i]->name, k);
-                        as_is += got == 1;
-                        mended += got == 2;
-                }
-                print_message("# %s: %d kills, %u parse as they are, %u after --repair\n", lived[i]->name, KILLS, as_is,
-                              mended);
-        }
-}
-
-/* ---- a full disk --------------------------------------------------------------------------------------------------------- */
-static void on_a_small_disk(const struct out_ops *ops, const char *dir)
-{
-        char path[400], filler[400], block[16384];
-        struct err e = {0};
-        struct out *o;
-        uint32_t n = 0;
-        int failures = 0, fd;
-        snprintf(path, sizeof(path), "%s/full.%s", dir, ops->ext);
-        snprintf(filler, sizeof(filler), "%s/filler", dir);
-        struct out_file f = {ops->name, path};
-        struct out_conf c = fix_conf(&f, 1);
-        open_one(&o, &c, &fix_run);
-        memset(block, 'x', sizeof(block));
-        fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        for (int i = 0; i < 24; i++)
-                assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
-        close(fd);
-        while (failures < 5 && n < 200000) {
-                feed(o, n, 100);
-                n += 100;
-                if (out_flush(o, true, &e) == 0)
-                        continue;
-                failures++;
-                if (!strstr(e.text, "No space left") || !strstr(e.text, path))
-                        fail_msg("%s: \"%s\"", ops->name, e.text);
-                if (fix_parses(ops, path) == 1)
-                        fail_msg("%s does not parse while the disk is full", ops->name);
-        }
-        assert_int_equal(failures, 5);
-        assert_true(out_pending(o) > 0);
-        unlink(filler);
-        if (out_flush(o, true, &e))
-                fail_msg("%s: room was made, yet: %s", ops->name, e.text);
-        feed(o, n, 100);
-        close_ok(o);
-        if (fix_parses(ops, path) == 1)
-                fail_msg("%s does not parse in the end", ops->name);
-        assert_exact(ops, path, n + 100);
-        unlink(path);
-}
-
-/* Grouped: what is found is safe in the journal; at the end the file is drawn when there is room. */
-static void grouped_on_a_small_disk(const char *dir)
-{
-        char path[400], filler[400], journal[420], block[16384];
-        struct err e = {0};
-        struct out *o;
-        snprintf(path, sizeof(path), "%s/full.xml", dir);
-        snprintf(journal, sizeof(journal), "%s.journal", path);
-        snprintf(filler, sizeof(filler), "%s/filler", dir);
-        struct out_file f = {"xml-nmap", path};
-        struct out_conf c = fix_conf(&f, 1);
-        open_one(&o, &c, &fix_run);
-        feed(o, 0, 300);
-        flush_all(o);
-        memset(block, 'x', sizeof(block));
-        int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        while (write(fd, block, sizeof(block)) > 0)
-                ;
-        close(fd);
-        feed(o, 300, 700);
-        assert_int_equal(out_flush(o, true, &e), -1);
-        assert_non_null(strstr(e.text, "No space left"));
-        assert_int_not_equal(fix_parses(&out_xml_nmap, path), 1);
-        unlink(filler);
-        flush_all(o);
-        close_ok(o);
-        assert_int_not_equal(fix_parses(&out_xml_nmap, path), 1);
-        assert_exact(&out_xml_nmap, path, 1000);
-        assert_int_not_equal(access(journal, F_OK), 0);
-        unlink(path);
-}
-
-static void a_full_disk_loses_and_doubles_nothing(void **state)
-{
-        char dir[300];
-        (void)state;
-        snprintf(dir, sizeof(dir), "%s/small", fix_dir);
-        mkdir(dir, 0755);
-        if (geteuid() != 0)
-                skip();
-        /* a mount namespace of this process alone: nothing is mounted outside */
-        if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-            mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
-                skip();
-        for (size_t i = 0; i < ARRAY_LEN(lived); i++)
-                if (!lived[i]->grouped)
-                        on_a_small_disk(lived[i], dir);
-        grouped_on_a_small_disk(dir);
-        assert_int_equal(umount(dir), 0);
-}
-
-/* ---- pipes ---------------------------------------------------------------------------------------------------------------- */
-static void a_pipe_gets_everything_and_one_trailer(void **state)
-{
-        const char *fifo = fix_path("fifo"), *copy = fix_path("copy.json");
-        struct out_file f = {"json", fifo};
-        struct out_conf c = fix_conf(&f, 1);
-        struct out *o;
-        (void)state;
-        assert_int_equal(mkfifo(fifo, 0600), 0);
-        pid_t pid = fork();
-        if (pid == 0) {
-                usleep(50000); /* let the pipe fill */
-                execlp("cp", "cp", fifo, copy, (char *)NULL);
-                _exit(1);
-        }
-        open_one(&o, &c, &fix_run);
-        for (uint32_t i = 0; i < 20; i++) {
-                feed(o, i * 500, 500);
-                flush_all(o);
-                assert_int_equal(out_pending(o), 0);
-        }
-        char text[OUT_COMMIT_MAX];
-        assert_int_equal(out_commit_text(o, 0, text, sizeof(text)), 0);
-        assert_string_equal(text, "-");
-        assert_int_equal(out_commit_text(o, 1, text, sizeof(text)), -1);
-        close_ok(o);
-        waitpid(pid, NULL, 0);
-        assert_int_not_equal(fix_parses(&out_json, copy), 1);
-        assert_exact(&out_json, copy, 10000);
-}
-
-static void a_reader_that_goes_is_noticed(void **state)
-{
-        const char *fifo = fix_path("fifo2");
-        struct out_file f = {"list", fifo};
-        struct out_conf c = fix_conf(&f, 1);
-        struct out *o;
-        struct err e = {0};
-        (void)state;
-        assert_int_equal(mkfifo(fifo, 0600), 0);
-        int rd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        open_one(&o, &c, &fix_run);
-        feed(o, 0, 1);
-        flush_all(o);
-        assert_false(out_broken_pipe(o));
-        close(rd);
-        feed(o, 1, 1);
-        assert_int_equal(out_flush(o, true, &e), -1);
-        assert_true(out_broken_pipe(o));
-        assert_non_null(strstr(e.text, "nobody reads"));
-        feed(o, 2, 1);
-        assert_int_equal(out_pending(o), 0);
-        assert_int_equal(out_close(o, &e), 0);
-}
-
-/* ---- the rest --------------------------------------------------------------------------------------------------------------- */
+/* ---- the rest
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 static void bad_settings_are_told(void **state)
 {
         static const struct {
@@ -895,12 +553,9 @@ int main(void)
                 cmocka_unit_test(rotate_dir_is_checked_first),
                 cmocka_unit_test(resuming_cuts_what_was_not_committed),
                 cmocka_unit_test(resuming_a_shorter_or_missing_file_is_refused),
+                cmocka_unit_test(resuming_after_an_orderly_end_goes_on),
                 cmocka_unit_test(resuming_inside_a_rotation_starts_the_next_file),
                 cmocka_unit_test(resuming_before_the_rename_goes_on),
-                cmocka_unit_test(killed_files_parse_or_can_be_mended),
-                cmocka_unit_test(a_full_disk_loses_and_doubles_nothing),
-                cmocka_unit_test(a_pipe_gets_everything_and_one_trailer),
-                cmocka_unit_test(a_reader_that_goes_is_noticed),
                 cmocka_unit_test(bad_settings_are_told),
                 cmocka_unit_test(the_files_belong_to_the_sudo_user),
                 cmocka_unit_test(a_full_group_store_is_settled),
