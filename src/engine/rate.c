@@ -10,7 +10,7 @@
 #include "eng.h"
 
 enum { FRACTION = 256 };
-static const uint64_t slack = NS_PER_MS * FRACTION;
+static const uint64_t slack = 1400000ull * FRACTION;
 
 static uint64_t interval_of(double pps)
 {

@@ -21,7 +21,8 @@ struct rx {
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
-        bool held_up; /* replies wait for the rate: probes yield */
+        bool held_up;             /* replies wait for the rate: probes yield */
+        uint64_t now_ns, wall_ns; /* read once per burst */
 };
 
 static struct reply *reply_slot(struct rx *r, unsigned dev)
@@ -98,9 +99,10 @@ static void queue_rst(struct rx *r, unsigned dev, const struct pkt *p, const str
                 reply_put(r, x, scan_build_rst(x->bytes, REPLY_MAX, &hop, a, 64));
 }
 
-static void note_rtt(struct eng *g, uint64_t pos, const struct answer *a)
+static void note_rtt(struct rx *r, uint64_t pos, const struct answer *a)
 {
-        uint32_t now_ms = (uint32_t)((clock_mono_ns() - g->start_ns) / NS_PER_MS);
+        struct eng *g = r->g;
+        uint32_t now_ms = (uint32_t)((r->now_ns - g->start_ns) / NS_PER_MS);
         uint32_t ms = a->rtt_us ? a->rtt_us / 1000 + 1 : window_age_ms(&g->window, pos, now_ms);
         if (ms > atomic_load_explicit(&g->rtt_max_ms, memory_order_relaxed))
                 atomic_store_explicit(&g->rtt_max_ms, ms, memory_order_relaxed);
@@ -110,7 +112,7 @@ static void note_rtt(struct eng *g, uint64_t pos, const struct answer *a)
 static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const struct answer *a)
 {
         struct eng *g = r->g;
-        struct found f = {.answer = *a, .wall_ns = clock_wall_ns()};
+        struct found f = {.answer = *a, .wall_ns = r->wall_ns};
         if (!tgt_plan_index(g->plan, &a->who, &f.index)) {
                 COUNT(r->count->foreign, 1);
                 return;
@@ -119,7 +121,7 @@ static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const s
         COUNT(r->count->answers, 1);
         if (a->state > PORT_FILTERED) {
                 window_mark(&g->window, pos);
-                note_rtt(g, pos, a);
+                note_rtt(r, pos, a);
         }
         if (a->state == PORT_OPEN && !g->conf->no_reset)
                 queue_rst(r, dev, p, a);
@@ -190,7 +192,7 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
                 take_neighbour(r, dev, &p);
                 return;
         }
-        switch (scan_syn.classify(&p, &g->key, (uint32_t)(clock_mono_ns() / 1000), &a)) {
+        switch (scan_syn.classify(&p, &g->key, (uint32_t)(r->now_ns / 1000), &a)) {
         case SCAN_ANSWER:
                 take_answer(r, dev, &p, &a);
                 break;
@@ -207,6 +209,10 @@ static bool take_burst(struct rx *r, unsigned dev)
         struct frame f[ENG_BATCH];
         struct io *io = &r->g->devs[dev].rx[r->id];
         unsigned n = io_rx_burst(io, f, ENG_BATCH);
+        if (n) {
+                r->now_ns = clock_mono_ns();
+                r->wall_ns = clock_wall_ns();
+        }
         for (unsigned i = 0; i < n; i++)
                 take_frame(r, dev, &f[i]);
         if (n && r->g->n_devs == 1 && f[n - 1].stamp_ns)

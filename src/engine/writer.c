@@ -56,8 +56,6 @@ static void take_one(struct writer *w, const struct found *f)
         struct eng *g = w->g;
         struct record x;
         enum dedup_verdict v = dedup_mark(w->dedup, f->index, f->answer.state);
-        uint64_t ms = (clock_mono_ns() - g->start_ns) / NS_PER_MS;
-        atomic_store_explicit(&g->tally.last_answer_ms, ms, memory_order_relaxed);
         if (v == DEDUP_SEEN) {
                 COUNT(g->tally.duplicates, 1);
                 return;
@@ -87,6 +85,7 @@ static unsigned take(struct writer *w)
         static struct found f[TAKE];
         struct eng *g = w->g;
         unsigned total = 0;
+        uint64_t ms = (clock_mono_ns() - g->start_ns) / NS_PER_MS;
         for (unsigned i = 0; i < g->n_rx; i++) {
                 uint64_t fill = ring_fill(&g->found[i]), cap = ring_capacity(&g->found[i]);
                 if (fill > cap / 2)
@@ -96,6 +95,8 @@ static unsigned take(struct writer *w)
                         for (unsigned k = 0; k < n && !full(w); k++)
                                 take_one(w, &f[k]);
         }
+        if (total)
+                atomic_store_explicit(&g->tally.last_answer_ms, ms, memory_order_relaxed);
         return total;
 }
 
