@@ -29,10 +29,12 @@ static void write_state(const struct eng *g, FILE *f, uint64_t settled, uint64_t
         fprintf(f, "state.targets-hash = %016llx\n", (unsigned long long)g->facts.hash);
         fprintf(f, "state.journal = %llu\n", (unsigned long long)journal_bytes);
         fprintf(f, "state.probes = %llu\n", (unsigned long long)probes);
+        if (!(g->conf->out.show >> PORT_CLOSED & 1)) /* not in the journal, see writer.c */
+                fprintf(f, "state.closed = %llu\n", (unsigned long long)atomic_load(&w->tally.closed));
+        if (!(g->conf->out.show >> PORT_FILTERED & 1))
+                fprintf(f, "state.filtered = %llu\n", (unsigned long long)atomic_load(&w->tally.filtered));
         fprintf(f, "state.elapsed-ns = %llu\n",
                 (unsigned long long)(g->base_elapsed_ns + clock_mono_ns() - g->start_ns));
-        if (g->conf->max_targets)
-                fprintf(f, "state.targets-left = %llu\n", (unsigned long long)atomic_load(&w->targets_left));
 }
 
 int checkpoint_write(struct eng *g, const struct out *out, uint64_t settled, uint64_t journal_bytes,
@@ -116,6 +118,11 @@ int checkpoint_load(struct eng *g, struct err *e)
                                !hash                   ? "targets-hash"
                                : !conf_state(c, "key") ? "key"
                                                        : "position");
+        if (!c->checkpoint_file ||
+            (conf_was_set(c, "checkpoint") && strcmp(c->checkpoint_file, c->resume_file)))
+                return err_set(
+                        e, 0,
+                        "--resume goes on in its own checkpoint: leave --checkpoint and --no-checkpoint out");
         bool given = !tgt_set_empty(c->include);
         suffixed(targets, sizeof(targets), c->resume_file, ".targets");
         if (given ? eng_make_plan(g, e) : tgt_plan_load(&g->plan, targets, e))
@@ -130,8 +137,8 @@ int checkpoint_load(struct eng *g, struct err *e)
                                c->resume_file);
         g->base_probes = state_number(c, "probes");
         g->base_elapsed_ns = state_number(c, "elapsed-ns");
-        if (c->max_targets && conf_state(c, "targets-left"))
-                c->max_targets = MAX(state_number(c, "targets-left"), (uint64_t)1);
+        atomic_store(&g->tally.closed, state_number(c, "closed"));
+        atomic_store(&g->tally.filtered, state_number(c, "filtered"));
         return 0;
 }
 

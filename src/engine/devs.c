@@ -71,6 +71,8 @@ int eng_add_dev(struct eng *g, int ifindex, const char *name, unsigned slot, boo
         struct dev *d = &g->devs[g->n_devs];
         memset(d, 0, sizeof(*d));
         d->ifindex = ifindex;
+        for (unsigned i = 0; i < g->n_devs && ifindex; i++)
+                d->rx_shared |= g->devs[i].ifindex == ifindex; /* frames must not be taken twice */
         d->slot = slot;
         d->local = local;
         d->vlan = (uint16_t)g->conf->adapters[slot].vlan;
@@ -127,7 +129,8 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
                             .all_protocols = g->conf->pcap_file != NULL,
                             .bpf_text = g->conf->bpf_text,
                             .link = d->tx_link,
-                            .fanout_id = ((unsigned)getpid() + d->slot * 8u + (unsigned)d->ifindex) & 0xffff};
+                            .fanout_id =
+                                    ((unsigned)getpid() * ENG_DEVS_MAX + (unsigned)(d - g->devs)) & 0xffff};
         for (unsigned i = 0; i < g->n_sources; i++) {
                 const struct scan_source *s = &g->sources[i];
                 spans[i] = (struct io_span){.first = s->first,
@@ -161,7 +164,8 @@ int eng_open_devs(struct eng *g, struct err *e)
         for (unsigned i = 0; i < g->n_devs; i++) {
                 struct dev *d = &g->devs[i];
                 for (unsigned q = 0; d->rx_ops && q < g->n_rx; q++)
-                        if (open_rx(g, d, q, e) || open_tx(g, d, &d->reply[q], q, g->n_rx, e))
+                        if ((!d->rx_shared && open_rx(g, d, q, e)) ||
+                            open_tx(g, d, &d->reply[q], q, g->n_rx, e))
                                 return -1;
                 for (unsigned q = 0; q < g->n_tx; q++)
                         if (open_tx(g, d, &d->tx[q], q, g->n_tx, e))

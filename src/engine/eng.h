@@ -50,7 +50,7 @@ void window_free(struct window *);
 /* Claims up to `want` positions from next, never past `end` nor half a ring above low, and forgets their
  * bits. Returns how many. */
 uint64_t window_claim(struct window *, uint64_t *first, uint64_t want, uint64_t end);
-void window_mark(struct window *, uint64_t pos); /* answered; ignored outside the window */
+bool window_mark(struct window *, uint64_t pos); /* answered; was it already? false outside the window */
 bool window_answered(const struct window *, uint64_t pos);
 void window_sent(struct window *, uint64_t pos, uint32_t now_ms);
 uint32_t window_age_ms(const struct window *, uint64_t pos, uint32_t now_ms); /* since sent; 0: unknown */
@@ -62,7 +62,8 @@ struct dev { /* one interface (or file) frames leave and arrive through */
         char name[256];
         const struct io_link *link; /* NULL: not an interface */
         const struct io_ops *tx_ops, *rx_ops;
-        bool local; /* loopback or own addresses: raw IP */
+        bool local;     /* loopback or own addresses: raw IP */
+        bool rx_shared; /* another dev of the same interface receives for both */
         struct io tx[ENG_TX_MAX], rx[ENG_RX_MAX], reply[ENG_RX_MAX];
         struct io ask; /* neighbour requests, main thread */
         enum wire_link tx_link;
@@ -87,8 +88,8 @@ struct stretch { /* addresses [first, last] leave by `path`; sorted; per slot */
 
 struct counters { /* one per thread, only its owner writes */
         _Alignas(CACHE_LINE) _Atomic uint64_t probes, retries, replies, replies_dropped, unreachable,
-                unresolved, targets;
-        _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS], echo;
+                unresolved, targets, parked;
+        _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
 };
 #define COUNT(c, n)                                                                                   \
         atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + (uint64_t)(n), \
@@ -100,20 +101,12 @@ struct found { /* rx -> writer */
 };
 
 struct tallies { /* the writer's own; atomic so that main can show them */
-        _Atomic uint64_t open, closed, filtered, duplicates, upgrades, records;
+        _Atomic uint64_t open, closed, filtered, duplicates;
         _Atomic uint64_t last_answer_ms;   /* since start */
         _Atomic uint64_t blocked_since_ms; /* an output does not take bytes; 0: it does */
 };
 
-enum stop_why {
-        STOP_NO,
-        STOP_SIGNAL,
-        STOP_RUNTIME,
-        STOP_RESULTS,
-        STOP_TARGETS,
-        STOP_BROKEN_PIPE,
-        STOP_FAILED
-};
+enum stop_why { STOP_NO, STOP_SIGNAL, STOP_RUNTIME, STOP_RESULTS, STOP_BROKEN_PIPE, STOP_FAILED };
 
 struct eng {
         struct conf *conf;
@@ -122,6 +115,7 @@ struct eng {
         struct tgt_order orders[2]; /* --infinite: this round's and the last one's */
         _Atomic(const struct tgt_order *) order;
         uint64_t seed;
+        uint64_t arc_start;          /* first position of this shard */
         uint64_t pos_start, pos_end; /* this shard's arc, cut by --resume-index and -count */
         struct scan_key key;
         struct scan_source sources[2 * CONF_ADAPTERS_MAX + ENG_DEVS_MAX];
@@ -157,12 +151,14 @@ struct eng {
         _Atomic uint64_t rx_caught_up_ns[ENG_RX_MAX]; /* frames up to here were looked at */
         _Atomic uint64_t last_send_ns;
         _Atomic uint32_t rtt_max_ms;
-        _Atomic uint64_t targets_left; /* --max-targets */
         _Atomic uint64_t pauses, pause_ns;
-        _Atomic uint64_t waiting_neigh, ask_count;
+        _Atomic uint64_t ask_count;
+        pthread_mutex_t round_lock;   /* --infinite: order, seed and positions change together */
+        struct io_neigh_ask asks[64]; /* due, waiting for their turn; main thread */
+        unsigned n_asks;
 
         /* carried over from the scan that is resumed */
-        uint64_t base_probes, base_elapsed_ns, base_answers;
+        uint64_t base_probes, base_elapsed_ns;
         struct writer *writer;
 };
 
@@ -174,6 +170,8 @@ static inline const struct tgt_order *eng_order(const struct eng *g)
 /* plan.c */
 int eng_prepare(struct eng *, struct err *); /* plan, order, gates, keys, effective rate: before any socket */
 int eng_make_plan(struct eng *, struct err *);
+/* The arc of positions that shard, --resume-index, --resume-count and --max-targets leave. */
+int eng_arc(const struct conf *, const struct tgt_order *, uint64_t *first, uint64_t *end, struct err *);
 void eng_free(struct eng *);
 char *eng_ports_text(const struct tgt_ports *, uint32_t base, uint32_t count,
                      uint32_t *n); /* one protocol's list */
@@ -195,8 +193,8 @@ void *tx_thread(void *tx_arg);
 void *rx_thread(void *tx_arg);
 uint64_t eng_settled(const struct eng *); /* lowest position that is not settled */
 /* resolve.c: neighbours, run by main */
-int eng_make_neighbours(struct eng *, struct err *); /* the table, before any thread runs */
-int eng_resolve_gateways(struct eng *, struct err *);
+int eng_make_neighbours(struct eng *, struct err *);       /* the table, before any thread runs */
+int eng_gateways(struct eng *, bool *ready, struct err *); /* call until ready; -1: one is dead */
 void eng_ask_neighbours(struct eng *, uint64_t now_ns);
 /* writer.c */
 int writer_new(struct eng *, struct err *);
@@ -208,7 +206,8 @@ const char *writer_problem(const struct eng *, char *buf,
 /* journal.c */
 struct journal;
 int journal_open(struct journal **, const char *path, bool fresh, struct err *);
-enum { JOURNAL_BATCH = 8192 }; /* most records between two flushes */
+enum { JOURNAL_BATCH = 8192 };             /* most records between two flushes */
+bool journal_full(const struct journal *); /* no room for another batch: flush first */
 void journal_add(struct journal *, const struct record *);
 int journal_flush(struct journal *, struct err *);
 uint64_t journal_len(const struct journal *);
@@ -231,7 +230,7 @@ struct status {
         uint64_t wait_end_ns;
 };
 struct totals {
-        uint64_t probes, retries, replies, targets, unreachable, unresolved, replies_dropped;
+        uint64_t probes, retries, replies, targets, unreachable, unresolved, parked, replies_dropped;
         uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
         uint64_t missed, tx_errors, tx_again;
         int last_error;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { J_V6 = 1, J_REPORTER4 = 2, J_REPORTER6 = 4, J_ZONE = 8, J_MAX = 96, J_BUF = 1 << 20 };
@@ -117,10 +118,16 @@ int journal_open(struct journal **out, const char *path, bool fresh, struct err 
                 journal_close(j, false);
                 return err_set(e, 0, "out of memory");
         }
-        j->fd = open(path, O_RDWR | O_CLOEXEC | (fresh ? O_CREAT | O_TRUNC : 0), 0600);
+        j->fd = open(path, O_RDWR | O_CLOEXEC | (fresh ? O_CREAT : 0), 0600);
         if (j->fd < 0) {
                 err_set(e, errno, "cannot %s the journal \"%s\": %s", fresh ? "create" : "open", path,
                         strerror(errno));
+                journal_close(j, false);
+                return -1;
+        }
+        /* Locked before it is emptied: two scans must never share a checkpoint. */
+        if (flock(j->fd, LOCK_EX | LOCK_NB) || (fresh && ftruncate(j->fd, 0))) {
+                err_set(e, errno, "\"%s\" is in use by another trawl that is still running", path);
                 journal_close(j, false);
                 return -1;
         }
@@ -154,6 +161,11 @@ int journal_flush(struct journal *j, struct err *e)
         j->flushed += done;
         j->n -= done;
         return j->n ? -1 : 0;
+}
+
+bool journal_full(const struct journal *j)
+{
+        return j->n + (size_t)JOURNAL_BATCH * J_MAX > J_BUF;
 }
 
 uint64_t journal_len(const struct journal *j)

@@ -40,20 +40,16 @@ int eng_list(struct conf *c)
         }
         tgt_plan_facts(g->plan, &g->facts);
         tgt_order_init(&order, g->facts.probes, c->seed);
-        uint64_t pos =
-                (uint64_t)((unsigned __int128)order.domain * (c->shard - 1) / c->shards) + c->resume_index;
-        uint64_t end = (uint64_t)((unsigned __int128)order.domain * c->shard / c->shards);
-        uint64_t left = c->max_targets ? c->max_targets : UINT64_MAX;
-        if (c->resume_count && pos < end && c->resume_count < end - pos)
-                end = pos + c->resume_count;
-        while (pos < end && left && !ferror(stdout)) {
+        uint64_t pos, end;
+        int status = eng_arc(c, &order, &pos, &end, &e) ? eng_fail(&e, EXIT_BAD_INPUT) : EXIT_OK;
+        while (status == EXIT_OK && pos < end && !ferror(stdout)) {
                 unsigned n = tgt_generate(g->plan, &order, &pos, end, 1, p, ENG_BATCH);
-                for (unsigned i = 0; i < n && left; i++, left--)
+                for (unsigned i = 0; i < n; i++)
                         print_target(&p[i].who, g->facts.ports > 1);
         }
         tgt_plan_free(g->plan);
         free(g);
-        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+        return fflush(stdout) ? EXIT_FAILED : status;
 }
 
 static void print_cidr(void *arg, const struct ip_addr *ip, unsigned bits)

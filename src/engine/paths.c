@@ -334,11 +334,7 @@ uint16_t eng_path_of(const struct eng *g, const struct ip_addr *ip, uint64_t pos
         size_t lo = 0, hi = g->n_stretches[slot];
         while (lo < hi) { /* the last stretch that starts at or before ip */
                 size_t mid = lo + (hi - lo) / 2;
-                const struct ip_addr *f = &s[mid].first;
-                bool after = f->family != ip->family ? f->family > ip->family
-                             : f->hi != ip->hi       ? f->hi > ip->hi
-                                                     : f->lo > ip->lo;
-                if (after)
+                if (ip_cmp(&s[mid].first, ip) > 0)
                         hi = mid;
                 else
                         lo = mid + 1;

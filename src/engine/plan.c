@@ -57,31 +57,6 @@ int eng_make_plan(struct eng *g, struct err *e)
         return rc;
 }
 
-/* Probe kinds that are not in this version: a clear word instead of half a scan. */
-static int only_tcp(const struct tgt_ports *ports, struct err *e)
-{
-        static const struct {
-                uint32_t from, to;
-                const char *what;
-        } later[] = {
-                {TGT_UDP, TGT_SCTP, "UDP probes (U:, -sU)"},
-                {TGT_SCTP, TGT_ICMP_ECHO, "SCTP probes (S:, -sZ)"},
-                {TGT_ICMP_ECHO, TGT_ARP, "ICMP probes (I:, --ping)"},
-                {TGT_ARP, TGT_ARP + 1, "ARP scans (--arpscan)"},
-                {TGT_IPPROTO, TGT_PORTS_MAX, "IP protocol probes (O:, -sO)"},
-        };
-        size_t n = tgt_ports_count(ports);
-        for (size_t i = 0; n && i < ARRAY_LEN(later); i++) {
-                uint32_t last = tgt_ports_at(ports, n - 1);
-                for (uint32_t p = later[i].from; last >= later[i].from && p < later[i].to; p++)
-                        if (tgt_ports_has(ports, p))
-                                return err_set(
-                                        e, 0, "%s are not in this version yet: only TCP ports can be scanned",
-                                        later[i].what);
-        }
-        return 0;
-}
-
 static bool excludes_ipv4(const struct tgt_set *set)
 {
         struct tgt_walk w;
@@ -94,8 +69,6 @@ static bool excludes_ipv4(const struct tgt_set *set)
 static int gates(struct eng *g, struct err *e)
 {
         const struct conf *c = g->conf;
-        if (only_tcp(tgt_plan_ports(g->plan), e))
-                return -1;
         if ((double)g->facts.v4 > billion && !c->resume_file && !excludes_ipv4(c->exclude))
                 return err_set(e, 0,
                                "%llu IPv4 addresses without any exclude: a scan of more than a billion "
@@ -179,21 +152,26 @@ static double wire_rate(const struct eng *g)
         return c->rate_bps > 0 ? c->rate_bps / 8 / on_wire : c->rate_pps;
 }
 
-static int cut_arc(struct eng *g, struct err *e)
+int eng_arc(const struct conf *c, const struct tgt_order *o, uint64_t *first, uint64_t *end, struct err *e)
 {
-        const struct conf *c = g->conf;
-        uint64_t n = eng_order(g)->domain;
-        g->pos_start = (uint64_t)((unsigned __int128)n * (c->shard - 1) / c->shards);
-        g->pos_end = (uint64_t)((unsigned __int128)n * c->shard / c->shards);
+        *first = (uint64_t)((unsigned __int128)o->domain * (c->shard - 1) / c->shards);
+        *end = (uint64_t)((unsigned __int128)o->domain * c->shard / c->shards);
         if (c->has_resume_index) {
-                if (c->resume_index >= g->pos_end - g->pos_start && c->resume_index)
+                if (c->resume_index >= *end - *first && c->resume_index)
                         return err_set(e, 0, "--resume-index %llu: this scan has positions 0 to %llu",
                                        (unsigned long long)c->resume_index,
-                                       (unsigned long long)(g->pos_end - g->pos_start - 1));
-                g->pos_start += c->resume_index;
+                                       (unsigned long long)(*end - *first - 1));
+                *first += c->resume_index;
         }
-        if (c->resume_count && c->resume_count < g->pos_end - g->pos_start)
-                g->pos_end = g->pos_start + c->resume_count;
+        if (c->resume_count && c->resume_count < *end - *first)
+                *end = *first + c->resume_count;
+        /* --max-targets: positions up to the n-th that is no hole. Looked up, not counted while sending, so
+         * that it is the same for -sL, for any number of threads, and after a resume. */
+        uint64_t left = c->max_targets, pos = *first;
+        while (left && left < o->count && pos < *end)
+                left -= tgt_order_at(o, pos++) < o->count;
+        if (c->max_targets && c->max_targets < o->count)
+                *end = pos;
         return 0;
 }
 
@@ -211,8 +189,8 @@ static int make_window(struct eng *g, double pps, struct err *e)
 
 static int make_rings(struct eng *g, double pps, struct err *e)
 {
-        unsigned log2 = 16;
-        while (log2 < 22 && (double)(1u << log2) < pps * 2)
+        unsigned log2 = 12;
+        while (log2 < 22 && (double)(1u << log2) < MIN(pps * 2, (double)g->facts.probes * 4))
                 log2++;
         for (unsigned i = 0; i < g->n_rx; i++)
                 if (ring_init(&g->found[i], log2, sizeof(struct found), e))
@@ -238,11 +216,15 @@ int eng_prepare(struct eng *g, struct err *e)
         choose_ports(g);
         tgt_order_init(&g->orders[0], g->facts.probes, g->seed);
         atomic_store(&g->order, &g->orders[0]);
-        if (cut_arc(g, e))
+        if (eng_arc(c, eng_order(g), &g->arc_start, &g->pos_end, e))
                 return -1;
+        g->pos_start = g->arc_start;
         if (c->resume_file)
-                g->pos_start = MAX(g->pos_start, strtoull(conf_state(c, "position"), NULL, 10));
-        double pps = polite_rate(g, wire_rate(g));
+                g->pos_start =
+                        MIN(MAX(g->pos_start, strtoull(conf_state(c, "position"), NULL, 10)), g->pos_end);
+        for (unsigned i = 0; i < g->n_tx; i++)
+                atomic_store(&g->tx_oldest[i], UINT64_MAX);
+        double pps = wire_rate(g);
         if (make_window(g, pps, e) || make_rings(g, pps, e))
                 return -1;
         if (g->facts.reserved_dropped)
@@ -252,9 +234,8 @@ int eng_prepare(struct eng *g, struct err *e)
                         (unsigned long long)g->facts.reserved_dropped);
         if (eng_make_paths(g, e) || eng_make_neighbours(g, e))
                 return -1;
-        c->rate_pps = polite_rate(g, wire_rate(g)); /* now that the frame's length is known */
+        c->rate_pps = polite_rate(g, wire_rate(g)); /* now the frame's length is known */
         rate_init(&g->rate, c->rate_pps, clock_mono_ns());
-        atomic_store(&g->targets_left, c->max_targets ? c->max_targets : UINT64_MAX);
         g->key.sources = g->sources;
         g->key.n_sources = g->n_sources;
         return 0;

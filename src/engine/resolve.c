@@ -5,58 +5,61 @@
  */
 #include "eng.h"
 
-enum { ASK_BURST = 64, ASK_TRIES = 3 };
+enum { ASK_TRIES = 3 };
 
-/* The path that says how a request for `ask` leaves. */
-static const struct path *path_for(const struct eng *g, const struct io_neigh_ask *ask)
+/* Which path's link and address ask: any that leaves by that interface; for a next hop of the other family
+ * (RFC 5549) the interface's own address of that family. */
+static bool ask_how(const struct eng *g, const struct io_neigh_ask *ask, const struct path **path,
+                    struct ip_addr *us)
 {
-        for (size_t i = 0; i < g->n_paths; i++) {
+        us->family = 0;
+        for (size_t i = 0; i < g->n_paths && us->family != ask->ip.family; i++) {
                 const struct path *p = &g->paths[i];
-                if (g->devs[p->dev].ifindex == ask->ifindex && p->family == ask->ip.family && !p->mac_known)
-                        return p;
+                const struct dev *d = &g->devs[p->dev];
+                if (d->ifindex != ask->ifindex || d->local)
+                        continue;
+                *path = p;
+                *us = p->source.first;
+                for (size_t k = 0; d->link && us->family != ask->ip.family && k < d->link->n_addrs; k++)
+                        *us = d->link->addrs[k].ip;
         }
-        return NULL;
+        return us->family == ask->ip.family;
 }
 
 static void ask_one(struct eng *g, const struct io_neigh_ask *ask)
 {
-        const struct path *p = path_for(g, ask);
+        const struct path *p = NULL;
+        struct ip_addr us;
         struct frame f;
-        if (!p)
+        if (!ask_how(g, ask, &p, &us))
                 return;
         struct wire_hop hop = p->hop;
         memset(hop.them_mac, 0, 6); /* unknown: broadcast, or the solicited-node group */
         struct io *io = &g->devs[p->dev].ask;
         if (!io_tx_reserve(io, &f, 1))
                 return;
-        f.len = (uint32_t)wire_build_neigh_request(f.data, f.cap, &hop, &p->source.first, &ask->ip);
+        f.len = (uint32_t)wire_build_neigh_request(f.data, f.cap, &hop, &us, &ask->ip);
         io_tx_commit(io, &f, f.len ? 1 : 0);
         io_tx_kick(io);
 }
 
-/* A request waits for its turn like a reply does, and probes yield to it: else a slow scan, whose every frame
- * is spoken for, would never find out where to send. */
-static void wait_turn(struct eng *g)
-{
-        while (!rate_take(&g->rate, 1, clock_mono_ns()) && !atomic_load(&g->hurry))
-                clock_sleep_until(MIN(rate_when(&g->rate, 1), clock_mono_ns() + 20 * NS_PER_MS));
-}
-
+/* Requests wait for their turn like replies do, and probes yield to them: else a slow scan, whose every frame
+ * is spoken for, would never find out where to send. Never blocks: what has no turn yet is kept for the next
+ * tick. */
 void eng_ask_neighbours(struct eng *g, uint64_t now_ns)
 {
-        struct io_neigh_ask ask[ASK_BURST];
-        double in_20_ms = rate_pps(&g->rate) / 50;
-        unsigned most = in_20_ms < 1 ? 1 : in_20_ms > ASK_BURST ? ASK_BURST : (unsigned)in_20_ms;
-        unsigned n = g->neigh ? io_neigh_due(g->neigh, now_ns, ask, most) : 0;
-        if (!n)
+        unsigned done = 0, had = g->n_asks;
+        if (!g->neigh)
                 return;
-        atomic_fetch_add(&g->rate.replies_waiting, 1);
-        for (unsigned i = 0; i < n; i++) {
-                wait_turn(g);
-                ask_one(g, &ask[i]);
-        }
-        atomic_fetch_sub(&g->rate.replies_waiting, 1);
-        COUNT(g->ask_count, n);
+        if (!g->n_asks)
+                g->n_asks = io_neigh_due(g->neigh, now_ns, g->asks, ARRAY_LEN(g->asks));
+        while (done < g->n_asks && rate_take(&g->rate, 1, clock_mono_ns()))
+                ask_one(g, &g->asks[done++]);
+        memmove(g->asks, g->asks + done, (g->n_asks - done) * sizeof(*g->asks));
+        g->n_asks -= done;
+        if (!had != !g->n_asks)
+                atomic_fetch_add(&g->rate.replies_waiting, had ? UINT32_MAX : 1u);
+        COUNT(g->ask_count, done);
 }
 
 static int gateway_dead(const struct eng *g, const struct path *p, struct err *e)
@@ -84,24 +87,21 @@ int eng_make_neighbours(struct eng *g, struct err *e)
 }
 
 /* Gateways first: a scan that cannot leave should say so before it starts. */
-int eng_resolve_gateways(struct eng *g, struct err *e)
+int eng_gateways(struct eng *g, bool *ready, struct err *e)
 {
+        *ready = true;
         for (size_t i = 0; i < g->n_paths; i++) {
                 struct path *p = &g->paths[i];
                 struct ip_addr via = p->via;
+                if (p->kind != ROUTE_GATEWAY || p->mac_known)
+                        continue;
                 via.zone = 0;
-                while (p->kind == ROUTE_GATEWAY && !p->mac_known) {
-                        enum io_neigh_state s =
-                                io_neigh_find(g->neigh, g->devs[p->dev].ifindex, &via, p->hop.them_mac);
-                        p->mac_known = s == NEIGH_KNOWN;
-                        if (s == NEIGH_DEAD)
-                                return gateway_dead(g, p, e);
-                        if (atomic_load(&g->stop))
-                                return err_set(e, 0, "interrupted while looking for the gateway");
-                        eng_ask_neighbours(g, clock_mono_ns());
-                        if (!p->mac_known)
-                                clock_sleep_until(clock_mono_ns() + 2 * NS_PER_MS);
-                }
+                enum io_neigh_state s =
+                        io_neigh_find(g->neigh, g->devs[p->dev].ifindex, &via, p->hop.them_mac);
+                if (s == NEIGH_DEAD)
+                        return gateway_dead(g, p, e);
+                p->mac_known = s == NEIGH_KNOWN;
+                *ready &= p->mac_known;
         }
         return 0;
 }

@@ -23,6 +23,7 @@ struct rx {
         unsigned head, n;
         bool held_up;             /* replies wait for the rate: probes yield */
         uint64_t now_ns, wall_ns; /* read once per burst */
+        bool gave_up;             /* left with an answer in hand: nothing is caught up any more */
 };
 
 static struct reply *reply_slot(struct rx *r, unsigned dev)
@@ -119,15 +120,20 @@ static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const s
         }
         uint64_t pos = tgt_order_pos(eng_order(g), f.index);
         COUNT(r->count->answers, 1);
+        bool again = false;
         if (a->state > PORT_FILTERED) {
-                window_mark(&g->window, pos);
+                again = window_mark(&g->window, pos);
                 note_rtt(r, pos, a);
         }
-        if (a->state == PORT_OPEN && !g->conf->no_reset)
+        /* One RST closes it; a host that repeats itself gets more only when there is nothing better to send.
+         */
+        if (a->state == PORT_OPEN && !g->conf->no_reset && (!again || !r->n))
                 queue_rst(r, dev, p, a);
         while (!ring_push(&g->found[r->id], &f)) {
-                if (atomic_load_explicit(&g->writer_quit, memory_order_relaxed))
+                if (atomic_load_explicit(&g->hurry, memory_order_relaxed)) {
+                        r->gave_up = true;
                         return;
+                }
                 clock_sleep_until(clock_mono_ns() + NS_PER_MS);
                 send_replies(r, true);
         }
@@ -204,23 +210,45 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
         }
 }
 
+/* Everything that had arrived by then was looked at, and what was found is in the ring: released after it. */
+static void caught_up(struct rx *r, uint64_t until_ns)
+{
+        if (!r->gave_up)
+                atomic_store_explicit(&r->g->rx_caught_up_ns[r->id], until_ns, memory_order_release);
+}
+
 static bool take_burst(struct rx *r, unsigned dev)
 {
         struct frame f[ENG_BATCH];
-        struct io *io = &r->g->devs[dev].rx[r->id];
+        struct eng *g = r->g;
+        struct io *io = &g->devs[dev].rx[r->id];
+        uint64_t before_ns = clock_mono_ns();
         unsigned n = io_rx_burst(io, f, ENG_BATCH);
-        if (n) {
-                r->now_ns = clock_mono_ns();
-                r->wall_ns = clock_wall_ns();
-        }
+        if (!n)
+                return false;
+        r->now_ns = before_ns;
+        r->wall_ns = clock_wall_ns();
         for (unsigned i = 0; i < n; i++)
                 take_frame(r, dev, &f[i]);
-        if (n && r->g->n_devs == 1 && f[n - 1].stamp_ns)
-                atomic_store_explicit(&r->g->rx_caught_up_ns[r->id], f[n - 1].stamp_ns, memory_order_relaxed);
-        if (n)
-                io_rx_done(io, f, n);
+        uint64_t stamp_ns = f[n - 1].stamp_ns;
+        io_rx_done(io, f, n);
+        if (g->n_devs == 1 && stamp_ns)
+                caught_up(r, MIN(stamp_ns, before_ns)); /* a clock set back must not settle the future */
         COUNT(r->count->frames, n);
-        return n > 0;
+        /* Only the one who fills the ring can be relied on to see it fill: the writer may sit in a write. */
+        if (ring_fill(&g->found[r->id]) > ring_capacity(&g->found[r->id]) / 2)
+                atomic_store_explicit(&g->tx_pause, true, memory_order_relaxed);
+        return true;
+}
+
+static void idle(struct rx *r, struct dev *d, uint64_t now)
+{
+        uint64_t until = now + (r->n ? NS_PER_MS / 10 : r->g->n_devs > 1 ? NS_PER_MS : 20 * NS_PER_MS);
+        if (r->n)
+                until = MIN(now + NS_PER_MS, MAX(until, rate_when(&r->g->rate, MIN(r->n, 16u))));
+        bool ended = d->rx_ops && d->rx[r->id].caps.finite;
+        if (!d->rx_ops || d->rx_shared || r->n || (!io_rx_wait(&d->rx[r->id], until) && ended))
+                clock_sleep_until(until);
 }
 
 static void run(struct rx *r)
@@ -231,19 +259,12 @@ static void run(struct rx *r)
                 uint64_t now = clock_mono_ns();
                 bool any = false;
                 for (unsigned d = 0; d < g->n_devs; d++)
-                        any |= g->devs[d].rx_ops && take_burst(r, d);
+                        any |= g->devs[d].rx_ops && !g->devs[d].rx_shared && take_burst(r, d);
                 send_replies(r, !any);
                 if (any)
                         continue;
-                atomic_store_explicit(&g->rx_caught_up_ns[r->id], now, memory_order_relaxed);
-                uint64_t until = now + (r->n ? NS_PER_MS / 10 : g->n_devs > 1 ? NS_PER_MS : 20 * NS_PER_MS);
-                if (r->n)
-                        until = MIN(now + NS_PER_MS, MAX(until, rate_when(&g->rate, MIN(r->n, 16u))));
-                struct dev *d = &g->devs[turn++ % g->n_devs];
-                if (d->rx_ops && !r->n)
-                        io_rx_wait(&d->rx[r->id], until);
-                else
-                        clock_sleep_until(until);
+                caught_up(r, now);
+                idle(r, &g->devs[turn++ % g->n_devs], now);
         }
 }
 

@@ -122,10 +122,8 @@ static uint64_t wait_end_ns(struct eng *g)
 
 static void wait_for_answers(struct eng *g, struct threads *t)
 {
-        if (!t->n_rx)
-                return;
         t->status.waiting = true;
-        while (!atomic_load(&g->hurry)) {
+        while (t->n_rx && !atomic_load(&g->hurry) && atomic_load(&g->stop) != STOP_RESULTS) {
                 t->status.wait_end_ns = wait_end_ns(g);
                 if (clock_mono_ns() >= t->status.wait_end_ns)
                         return;
@@ -138,12 +136,14 @@ static void next_round(struct eng *g)
 {
         const struct tgt_order *now = eng_order(g);
         struct tgt_order *next = &g->orders[now == &g->orders[0]];
+        pthread_mutex_lock(&g->round_lock); /* the writer pairs a position with a seed */
         g->seed++;
         tgt_order_init(next, g->facts.probes, g->seed);
-        g->conf->seed = g->seed;
+        g->pos_start = g->arc_start;
         atomic_store(&g->window.low, g->pos_start);
         atomic_store(&g->window.next, g->pos_start);
         atomic_store(&g->order, next);
+        pthread_mutex_unlock(&g->round_lock);
 }
 
 static int send_all(struct eng *g, struct threads *t, struct err *e)
@@ -160,9 +160,38 @@ static int send_all(struct eng *g, struct threads *t, struct err *e)
         }
 }
 
+static int find_gateways(struct eng *g, struct threads *t, struct err *e)
+{
+        bool ready = false;
+        while (!eng_gateways(g, &ready, e)) {
+                if (ready)
+                        return 0;
+                if (atomic_load(&g->stop))
+                        return err_set(e, 0, "interrupted while looking for the gateway");
+                look_after(g, t);
+        }
+        return -1;
+}
+
+/* Our signals are taken by sigtimedwait from here on; a SIGHUP that was ignored at start (nohup) stays so. */
+static void take_over_signals(struct threads *t)
+{
+        struct sigaction old;
+        sigemptyset(&t->signals);
+        sigaddset(&t->signals, SIGINT);
+        sigaddset(&t->signals, SIGTERM);
+        sigaddset(&t->signals, SIGUSR1);
+        sigaddset(&t->signals, SIGUSR2);
+        if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
+                sigaddset(&t->signals, SIGHUP);
+        pthread_sigmask(SIG_BLOCK, &t->signals, NULL);
+        signal(SIGPIPE, SIG_IGN);
+}
+
 static int run(struct eng *g, struct threads *t, struct err *e)
 {
-        if (start_rx(g, t, e) || eng_resolve_gateways(g, e))
+        take_over_signals(t);
+        if (start_rx(g, t, e) || find_gateways(g, t, e))
                 return -1;
         if (checkpoint_choose_path(g, e) || writer_new(g, e))
                 return -1;
@@ -176,50 +205,57 @@ static int run(struct eng *g, struct threads *t, struct err *e)
         return 0;
 }
 
-static void stop_threads(struct eng *g, struct threads *t, bool failed)
+/* Joins while signals, status and neighbours are still looked after: a thread may wait for an output that
+ * nobody reads. After a second Ctrl-C it gets two more seconds. */
+static bool join_patiently(struct eng *g, struct threads *t, pthread_t thread)
+{
+        for (uint64_t give_up_ns = UINT64_MAX; clock_mono_ns() < give_up_ns;) {
+                struct timespec soon;
+                clock_gettime(CLOCK_REALTIME, &soon);
+                soon.tv_nsec += 10 * (long)NS_PER_MS;
+                soon.tv_sec += soon.tv_nsec / (long)NS_PER_S;
+                soon.tv_nsec %= (long)NS_PER_S;
+                if (!pthread_timedjoin_np(thread, NULL, &soon))
+                        return true;
+                look_after(g, t);
+                if (atomic_load(&g->hurry) && give_up_ns == UINT64_MAX)
+                        give_up_ns = clock_mono_ns() + 2 * NS_PER_S;
+        }
+        return false;
+}
+
+/* False: the writer sits in a write that nobody reads, and was given up. The checkpoint and the journal on
+ * disk still hold everything. */
+static bool stop_threads(struct eng *g, struct threads *t, bool failed)
 {
         int no = STOP_NO;
         if (failed)
                 atomic_compare_exchange_strong(&g->stop, &no, STOP_FAILED);
         atomic_store(&g->rx_quit, true);
-        for (unsigned i = 0; i < t->n_rx; i++)
-                pthread_join(t->rx[i], NULL);
+        while (t->n_rx && join_patiently(g, t, t->rx[t->n_rx - 1]))
+                t->n_rx--;
         join_tx(g, t);
         atomic_store(&g->writer_quit, true);
-}
-
-/* The writer may sit in a write that nobody reads. Once is patience, a second Ctrl-C ends it: the checkpoint
- * and the journal on disk still hold everything. False: it was left behind. */
-static bool join_writer(struct eng *g, struct threads *t)
-{
-        while (t->has_writer) {
-                struct timespec soon;
-                clock_gettime(CLOCK_REALTIME, &soon);
-                soon.tv_nsec += 50000000;
-                soon.tv_sec += soon.tv_nsec / 1000000000;
-                soon.tv_nsec %= 1000000000;
-                if (!pthread_timedjoin_np(t->writer, NULL, &soon))
-                        return true;
-                look_after(g, t);
-                if (atomic_load(&g->hurry))
-                        return false;
-        }
-        return true;
+        if (!t->has_writer || join_patiently(g, t, t->writer))
+                return true;
+        pthread_cancel(t->writer);
+        pthread_join(t->writer, NULL);
+        return false;
 }
 
 static bool is_complete(enum stop_why why)
 {
-        return why == STOP_NO || why == STOP_RESULTS || why == STOP_TARGETS;
+        return why == STOP_NO || why == STOP_RESULTS;
 }
 
 static int finish(struct eng *g, struct threads *t, bool failed, struct err *e)
 {
         struct err e2 = {0};
-        stop_threads(g, t, failed);
-        if (!join_writer(g, t)) {
+        if (!stop_threads(g, t, failed)) {
                 log_say(LOG_WARN,
                         "left while an output takes no bytes: what it has not got is in the journal");
-                t->left_behind = true;
+                t->left_behind =
+                        true; /* its buffers are lost with the process: nothing is flushed any more */
                 return EXIT_INTERRUPTED;
         }
         enum stop_why why = (enum stop_why)atomic_load(&g->stop);
@@ -230,6 +266,9 @@ static int finish(struct eng *g, struct threads *t, bool failed, struct err *e)
                 return eng_fail(e, e->code == EPERM || e->code == EACCES ? EXIT_BAD_INPUT : EXIT_FAILED);
         if (started)
                 status_summary(g, why, complete);
+        if (rc && g->conf->checkpoint_file)
+                err_wrap(&e2, "not all results are written; when that is mended: trawl --resume %s",
+                         g->conf->checkpoint_file);
         if (rc)
                 return eng_fail(&e2, EXIT_FAILED);
         return complete ? EXIT_OK : why == STOP_FAILED ? EXIT_FAILED : EXIT_INTERRUPTED;
@@ -246,12 +285,7 @@ int eng_scan(struct conf *c)
         }
         memset(g, 0, sizeof(*g));
         g->conf = c;
-        sigemptyset(&t.signals);
-        static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-        for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-                sigaddset(&t.signals, ours[i]);
-        pthread_sigmask(SIG_BLOCK, &t.signals, NULL);
-        signal(SIGPIPE, SIG_IGN);
+        pthread_mutex_init(&g->round_lock, NULL);
         if (c->status_json)
                 log_set_json(true);
         int status;

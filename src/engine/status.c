@@ -34,6 +34,7 @@ void eng_totals(struct eng *g, struct totals *t)
                 t->targets += get(&c->targets);
                 t->unreachable += get(&c->unreachable);
                 t->unresolved += get(&c->unresolved);
+                t->parked += get(&c->parked);
         }
         for (unsigned i = 0; i < g->n_rx; i++) {
                 const struct counters *c = &g->rx_count[i];
@@ -58,10 +59,7 @@ void eng_totals(struct eng *g, struct totals *t)
 
 static double percent_done(struct eng *g)
 {
-        uint64_t start = 0, end = g->pos_end;
-        const struct conf *c = g->conf;
-        start = (uint64_t)((unsigned __int128)eng_order(g)->domain * (c->shard - 1) / c->shards);
-        uint64_t at = get(&g->window.next);
+        uint64_t start = g->arc_start, end = g->pos_end, at = get(&g->window.next);
         return end > start ? 100.0 * (double)(at - start) / (double)(end - start) : 100.0;
 }
 
@@ -132,8 +130,8 @@ static void text_line(struct eng *g, const struct status *s, const struct totals
                 wr_fmt(&w, ", LOST %llu in the kernel", (unsigned long long)t->missed);
         if (t->tx_errors)
                 wr_fmt(&w, ", %llu not sent", (unsigned long long)t->tx_errors);
-        if (get(&g->waiting_neigh))
-                wr_fmt(&w, ", %llu wait for ARP/NDP", (unsigned long long)get(&g->waiting_neigh));
+        if (t->parked)
+                wr_fmt(&w, ", %llu wait for ARP/NDP", (unsigned long long)t->parked);
         if (blocked && now_ms > blocked + 1000)
                 wr_fmt(&w, ", PAUSED: an output has not taken bytes for %llu s",
                        (unsigned long long)((now_ms - blocked) / 1000));
@@ -220,7 +218,7 @@ void status_summary(struct eng *g, enum stop_why why, bool complete)
                                             "interrupted",
                                             "--max-runtime reached",
                                             "--max-results reached",
-                                            "--max-targets reached",
+
                                             "the reader of a pipe went away",
                                             "failed"};
         struct totals t;

@@ -3,75 +3,34 @@
  * tx: a transmit thread. It claims blocks of positions from the shared counter, turns them into targets and
  * patches, stamps frames into lent slots, and sends each block again while its targets stay silent.
  *
- *   claim ──> send ──> level 0 ──(delay)──> send the silent ones ──> level 1 ──> … ──> level r ──(horizon)──>
- * settled
+ *   claim ──> send ──> level 0 ──(delay)──> send the silent ones ──> level 1 ──> … ──(horizon)──> settled
+ *               └─ some wait for ARP/NDP: the block is held ─┘
  *
- * A block waits in the queue of its level; every level has one waiting time, so each queue is in order of
- * time and of position, and the lowest position this thread still owes anything is the least of the queues'
- * heads.
+ * The thread owes everything from the lowest first position of its blocks on; blocks.c keeps the queues.
  */
-#include "eng.h"
+#include "blocks.h"
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-enum { BLOCK_MAX = 4096, LEVEL_BLOCKS = 1024, CHUNK_NS = 250000, NAP_NS = 100000 };
+enum { BLOCK_MIN = 16, BLOCK_MAX = 4096, CHUNK_NS = 250000, NAP_NS = 100000 };
 
-struct block {
-        uint64_t first, end, due_ns;
-};
-struct level {
-        struct block q[LEVEL_BLOCKS];
-        unsigned head, n;
-};
 struct parked { /* waits for its next hop's MAC */
         struct tgt_probe probe;
         uint16_t path;
+        unsigned held; /* the block it belongs to */
 };
 struct tx {
         struct eng *g;
-        unsigned id, n_levels;
+        unsigned id;
         struct counters *count;
-        struct level *levels;
+        struct blocks blocks;
+        struct block now;  /* the block being sent for the first time */
+        unsigned now_held; /* its slot when some of its targets are parked */
         struct parked *parked;
         size_t n_parked, cap_parked;
         uint64_t parked_look_ns;
-        uint64_t sending; /* first position of the block being sent for the first time; MAX: none */
         bool exhausted;
 };
-
-static struct level *last_level(struct tx *t)
-{
-        return &t->levels[t->n_levels - 1];
-}
-
-static void publish_oldest(struct tx *t)
-{
-        uint64_t low = t->sending;
-        for (unsigned i = 0; i < t->n_levels; i++)
-                if (t->levels[i].n)
-                        low = MIN(low, t->levels[i].q[t->levels[i].head].first);
-        for (size_t i = 0; i < t->n_parked; i++)
-                low = MIN(low, t->parked[i].probe.pos);
-        atomic_store(&t->g->tx_oldest[t->id], low);
-}
-
-static void enqueue(struct tx *t, unsigned level, struct block b, uint64_t now_ns)
-{
-        const struct conf *c = t->g->conf;
-        struct level *l = &t->levels[level];
-        assert(l->n < LEVEL_BLOCKS);
-        b.due_ns =
-                now_ns + (uint64_t)((level + 1 < t->n_levels ? c->retry_delay_s : c->answer_horizon_s) * 1e9);
-        l->q[(l->head + l->n++) % LEVEL_BLOCKS] = b;
-}
-
-static struct block dequeue(struct level *l)
-{
-        struct block b = l->q[l->head];
-        l->head = (l->head + 1) % LEVEL_BLOCKS;
-        l->n--;
-        return b;
-}
 
 static bool stopping(const struct eng *g)
 {
@@ -83,27 +42,20 @@ static uint64_t caught_up_ns(struct eng *g)
 {
         uint64_t t = UINT64_MAX;
         for (unsigned i = 0; i < g->n_rx; i++)
-                t = MIN(t, atomic_load_explicit(&g->rx_caught_up_ns[i], memory_order_relaxed));
+                t = MIN(t, atomic_load_explicit(&g->rx_caught_up_ns[i], memory_order_acquire));
         return t;
 }
 
 static void settle(struct tx *t)
 {
-        struct level *l = last_level(t);
-        uint64_t now = caught_up_ns(t->g);
-        bool moved = false;
-        while (l->n && l->q[l->head].due_ns <= now) {
-                dequeue(l);
-                moved = true;
-        }
-        if (moved)
-                publish_oldest(t);
+        blocks_settle(&t->blocks, caught_up_ns(t->g));
 }
 
 /* Waits until at least one frame may leave; returns how many of `want` may. 0: the scan is being stopped. */
 static unsigned wait_turn(struct tx *t, unsigned want)
 {
         struct eng *g = t->g;
+        uint64_t yield_until = 0; /* replies go first, but not all the time: two frames' worth of it */
         for (;;) {
                 uint64_t now = clock_mono_ns();
                 if (stopping(g))
@@ -116,8 +68,12 @@ static unsigned wait_turn(struct tx *t, unsigned want)
                         continue;
                 }
                 if (atomic_load_explicit(&g->rate.replies_waiting, memory_order_relaxed)) {
-                        clock_sleep_until(now + NAP_NS / 4);
-                        continue;
+                        if (!yield_until)
+                                yield_until = now + NAP_NS + (uint64_t)(2e9 / rate_pps(&g->rate));
+                        if (now < yield_until) {
+                                clock_sleep_until(MIN(now + NAP_NS / 4, yield_until));
+                                continue;
+                        }
                 }
                 unsigned n = rate_take(&g->rate, want, now);
                 if (n)
@@ -131,32 +87,24 @@ static unsigned wait_turn(struct tx *t, unsigned want)
 static void park(struct tx *t, const struct tgt_probe *p, uint16_t path)
 {
         assert(t->n_parked < t->cap_parked);
-        t->parked[t->n_parked++] = (struct parked){*p, path};
-        atomic_store_explicit(&t->g->waiting_neigh, t->n_parked, memory_order_relaxed);
+        if (t->now_held == HELD_NONE)
+                t->now_held = blocks_hold(&t->blocks, t->now);
+        t->blocks.held[t->now_held].waiting++;
+        t->parked[t->n_parked++] = (struct parked){*p, path, t->now_held};
+        atomic_store_explicit(&t->count->parked, t->n_parked, memory_order_relaxed);
 }
 
-/* Next hop's MAC for one target. False: not to be sent now (parked), or never (counted). */
-static bool find_mac(struct tx *t, const struct tgt_probe *p, uint16_t id, uint8_t mac[6])
+/* Next hop's MAC for one target. NEIGH_ASKING: not known yet. */
+static enum io_neigh_state find_mac(struct tx *t, const struct target *who, uint16_t id, uint8_t mac[6])
 {
         struct path *path = &t->g->paths[id];
         if (path->mac_known) {
                 memcpy(mac, path->hop.them_mac, 6);
-                return true;
+                return NEIGH_KNOWN;
         }
-        struct ip_addr hop = path->kind == ROUTE_GATEWAY ? path->via : p->who.ip;
+        struct ip_addr hop = path->kind == ROUTE_GATEWAY ? path->via : who->ip;
         hop.zone = 0;
-        switch (io_neigh_find(t->g->neigh, t->g->devs[path->dev].ifindex, &hop, mac)) {
-        case NEIGH_KNOWN:
-                return true;
-        case NEIGH_DEAD:
-                COUNT(t->count->unresolved, 1);
-                return false;
-        case NEIGH_ASKING:
-        case NEIGH_FULL:
-                break;
-        }
-        park(t, p, id);
-        return false;
+        return io_neigh_find(t->g->neigh, t->g->devs[path->dev].ifindex, &hop, mac);
 }
 
 static void send_one_path(struct tx *t, uint16_t id, const struct target *who, const uint8_t (*mac)[6],
@@ -216,10 +164,15 @@ static unsigned choose(struct tx *t, struct tgt_probe *p, uint16_t *path, uint8_
                                 COUNT(t->count->unreachable, 1);
                         continue;
                 }
-                if (!find_mac(t, &p[i], id, mac[kept]))
-                        continue;
-                p[kept] = p[i];
-                path[kept++] = id;
+                enum io_neigh_state s = find_mac(t, &p[i].who, id, mac[kept]);
+                if (s == NEIGH_KNOWN) {
+                        p[kept] = p[i];
+                        path[kept++] = id;
+                } else if (!retry && s != NEIGH_DEAD) {
+                        park(t, &p[i], id);
+                } else {
+                        COUNT(t->count->unresolved, 1);
+                }
         }
         return kept;
 }
@@ -236,28 +189,16 @@ static bool send_paced(struct tx *t, struct tgt_probe *p, uint16_t *path, uint8_
         return true;
 }
 
-/* --max-targets counts targets, not retries. */
-static unsigned within_budget(struct tx *t, unsigned n)
-{
-        struct eng *g = t->g;
-        uint64_t left = atomic_load(&g->targets_left);
-        unsigned n_may;
-        if (left == UINT64_MAX)
-                return n;
-        do {
-                n_may = (unsigned)MIN((uint64_t)n, left);
-        } while (!atomic_compare_exchange_weak(&g->targets_left, &left, left - n_may));
-        if (n_may < n) {
-                int no = STOP_NO;
-                t->exhausted = true;
-                atomic_compare_exchange_strong(&g->stop, &no, STOP_TARGETS);
-        }
-        return n_may;
-}
-
 static bool parked_full(const struct tx *t)
 {
         return t->n_parked + ENG_BATCH > t->cap_parked;
+}
+
+static void note_sent(struct eng *g, uint64_t from, uint64_t end)
+{
+        uint32_t now_ms = (uint32_t)((clock_mono_ns() - g->start_ns) / NS_PER_MS);
+        for (uint64_t p = from; p < end; p = (p | 63) + 1)
+                window_sent(&g->window, p, now_ms);
 }
 
 /* Sends positions [first, end). Returns the position up to which all were dealt with. */
@@ -271,120 +212,107 @@ static uint64_t send_span(struct tx *t, uint64_t first, uint64_t end, bool retry
         unsigned most = per_ms >= ENG_BATCH ? ENG_BATCH : per_ms < 1 ? 1 : (unsigned)per_ms;
         for (uint64_t pos = first; pos < end;) {
                 uint64_t from = pos;
-                if (parked_full(t))
+                if (stopping(g) || (!retry && parked_full(t)))
                         return pos;
                 unsigned n = tgt_generate(g->plan, eng_order(g), &pos, end, 1, p, most);
                 if (!retry) {
-                        window_sent(&g->window, from,
-                                    (uint32_t)((clock_mono_ns() - g->start_ns) / NS_PER_MS));
-                        n = within_budget(t, n);
+                        note_sent(g, from, pos);
                         COUNT(t->count->targets, n);
                 }
                 unsigned kept = choose(t, p, path, mac, n, retry);
+                if (kept && !send_paced(t, p, path, mac, kept))
+                        return from;
                 if (retry)
                         COUNT(t->count->retries, kept);
-                if (kept && !send_paced(t, p, path, mac, kept) && atomic_load(&g->stop) != STOP_TARGETS)
-                        return from;
         }
         return end;
 }
 
-/* Parked targets whose next hop has answered meanwhile. */
-static void look_at_parked(struct tx *t, uint64_t now_ns)
+/* Parked targets whose next hop has answered meanwhile, or is given up. False: nothing moved. */
+static bool look_at_parked(struct tx *t, uint64_t now_ns)
 {
-        size_t n = t->n_parked;
+        size_t n = t->n_parked, i = 0;
         if (!n || now_ns < t->parked_look_ns)
-                return;
+                return false;
         t->parked_look_ns = now_ns + 20 * NS_PER_MS;
         t->n_parked = 0;
-        for (size_t i = 0; i < n; i++) {
-                struct parked x = t->parked[i]; /* parking again overwrites only what was read */
+        for (; i < n && !stopping(t->g); i++) {
+                struct parked x = t->parked[i]; /* keeping one overwrites only what was read */
                 uint8_t mac[1][6];
-                if (stopping(t->g))
+                enum io_neigh_state s = find_mac(t, &x.probe.who, x.path, mac[0]);
+                if (s == NEIGH_KNOWN && !send_paced(t, &x.probe, &x.path, mac, 1))
+                        break;
+                if (s == NEIGH_DEAD)
+                        COUNT(t->count->unresolved, 1);
+                if (s == NEIGH_KNOWN || s == NEIGH_DEAD)
+                        blocks_release(&t->blocks, x.held, clock_mono_ns());
+                else
                         t->parked[t->n_parked++] = x;
-                else if (find_mac(t, &x.probe, x.path, mac[0]))
-                        send_paced(t, &x.probe, &x.path, mac, 1);
         }
-        atomic_store_explicit(&t->g->waiting_neigh, t->n_parked, memory_order_relaxed);
-        publish_oldest(t);
+        bool moved = t->n_parked < i;
+        while (i < n) /* stopped: these stay */
+                t->parked[t->n_parked++] = t->parked[i++];
+        atomic_store_explicit(&t->count->parked, t->n_parked, memory_order_relaxed);
+        return moved;
 }
 
 static unsigned block_size(const struct eng *g)
 {
         double n = rate_pps(&g->rate) / 20 / g->n_tx;
-        return n < 16 ? 16 : n > BLOCK_MAX ? BLOCK_MAX : (unsigned)n;
+        return n < BLOCK_MIN ? BLOCK_MIN : n > BLOCK_MAX ? BLOCK_MAX : (unsigned)n;
 }
 
+/* A block whose silent targets are due for another probe. Due means: what had arrived by then was looked at.
+ */
 static bool due_retry(struct tx *t, uint64_t now_ns)
 {
-        for (unsigned i = 0; i + 1 < t->n_levels; i++) {
-                struct level *l = &t->levels[i], *up = &t->levels[i + 1];
-                if (!l->n || l->q[l->head].due_ns > now_ns || up->n == LEVEL_BLOCKS)
-                        continue;
-                struct block *b = &l->q[l->head];
-                uint64_t done = send_span(t, b->first, b->end, true);
-                if (done <
-                    b->end) { /* stopped, or too many wait for neighbours: the rest stays where it is */
-                        b->first = done;
-                        return true;
-                }
-                enqueue(t, i + 1, *b, clock_mono_ns());
-                dequeue(l);
-                publish_oldest(t);
-                return true;
+        unsigned level;
+        struct block *b = blocks_due(&t->blocks, MIN(now_ns, caught_up_ns(t->g)), &level);
+        if (!b)
+                return false;
+        uint64_t done = send_span(t, b->first, b->end, true);
+        if (done == b->end)
+                blocks_advance(&t->blocks, level, clock_mono_ns());
+        return true; /* else: the scan is being stopped, the whole block stays owed */
+}
+
+static bool claim(struct tx *t)
+{
+        struct eng *g = t->g;
+        /* What we are about to claim is owed from this moment on: said before the claim, so that no one can
+         * see the counter moved and not know who moved it. */
+        t->blocks.sending = atomic_load(&g->window.next);
+        blocks_publish(&t->blocks);
+        uint64_t n = window_claim(&g->window, &t->now.first, block_size(g), g->pos_end);
+        t->now.end = t->now.first + n;
+        t->now_held = HELD_NONE;
+        t->blocks.sending = n ? t->now.first : UINT64_MAX;
+        if (!n) {
+                t->exhausted = atomic_load(&g->window.next) >= g->pos_end;
+                blocks_publish(&t->blocks);
         }
-        return false;
+        return n > 0;
 }
 
 static bool new_block(struct tx *t)
 {
-        struct eng *g = t->g;
-        struct block b;
-        if (t->exhausted || t->levels[0].n == LEVEL_BLOCKS || parked_full(t))
+        if (t->exhausted || blocks_full(&t->blocks) || parked_full(t) || !claim(t))
                 return false;
-        /* What we are about to claim is owed from this moment on: said before the claim, so that no one can
-         * see the counter moved and not know who moved it. */
-        t->sending = atomic_load(&g->window.next);
-        publish_oldest(t);
-        uint64_t n = window_claim(&g->window, &b.first, block_size(g), g->pos_end);
-        if (!n) {
-                t->exhausted = atomic_load(&g->window.next) >= g->pos_end;
-                t->sending = UINT64_MAX;
-                publish_oldest(t);
-                return false;
+        for (uint64_t pos = t->now.first; pos < t->now.end;) {
+                pos = send_span(t, pos, t->now.end, false);
+                if (stopping(t->g))
+                        return true; /* the whole block stays owed */
+                if (pos < t->now.end && !look_at_parked(t, clock_mono_ns()))
+                        clock_sleep_until(clock_mono_ns() + NS_PER_MS);
         }
-        b.end = b.first + n;
-        for (t->sending = b.first; t->sending < b.end && !stopping(g);) {
-                t->sending = send_span(t, t->sending, b.end, false);
-                if (t->sending < b.end)
-                        look_at_parked(t, clock_mono_ns());
-        }
-        if (t->sending < b.end) { /* stopped: what is left of the block stays owed */
-                t->sending = b.first;
-                publish_oldest(t);
-                return false;
-        }
-        t->sending = UINT64_MAX;
-        enqueue(t, 0, b, clock_mono_ns());
-        publish_oldest(t);
+        t->blocks.sending = UINT64_MAX;
+        if (t->now_held == HELD_NONE)
+                blocks_enqueue(&t->blocks, 0, t->now, clock_mono_ns());
+        else
+                blocks_release(&t->blocks, t->now_held, clock_mono_ns()); /* it held itself once */
+        t->now_held = HELD_NONE;
+        blocks_publish(&t->blocks);
         return true;
-}
-
-static bool all_sent(const struct tx *t)
-{
-        for (unsigned i = 0; i + 1 < t->n_levels; i++)
-                if (t->levels[i].n)
-                        return false;
-        return t->exhausted && !t->n_parked;
-}
-
-static uint64_t next_due(const struct tx *t, uint64_t now_ns)
-{
-        uint64_t due = now_ns + 2 * NS_PER_MS;
-        for (unsigned i = 0; i < t->n_levels; i++)
-                if (t->levels[i].n)
-                        due = MIN(due, t->levels[i].q[t->levels[i].head].due_ns);
-        return MAX(due, now_ns + NAP_NS);
 }
 
 /* Frames the driver had no room for stay queued for the next kick: the last ones must not stay behind. */
@@ -409,17 +337,18 @@ static void drain(struct tx *t)
 static void run(struct tx *t)
 {
         struct eng *g = t->g;
-        while (!stopping(g) && !all_sent(t)) {
+        while (!stopping(g) && !(t->exhausted && !blocks_retries_left(&t->blocks))) {
                 uint64_t now = clock_mono_ns();
                 settle(t);
-                look_at_parked(t, now);
-                if (!due_retry(t, now) && !new_block(t))
-                        clock_sleep_until(next_due(t, now));
+                bool moved = look_at_parked(t, now);
+                if (!due_retry(t, now) && !new_block(t) && !moved)
+                        clock_sleep_until(
+                                MAX(blocks_next_due(&t->blocks, now + 2 * NS_PER_MS), now + NAP_NS));
         }
         drain(t);
         atomic_fetch_sub(&g->tx_running, 1);
         /* What was sent last is owed until its horizon is over; the main thread ends the wait. */
-        while (!atomic_load(&g->tx_quit) && last_level(t)->n) {
+        while (!atomic_load(&g->tx_quit)) {
                 clock_sleep_until(clock_mono_ns() + 10 * NS_PER_MS);
                 settle(t);
         }
@@ -429,23 +358,26 @@ void *tx_thread(void *arg)
 {
         const struct tx_arg *a = arg;
         struct eng *g = a->eng;
-        struct tx t = {.g = g,
-                       .id = a->id,
-                       .sending = UINT64_MAX,
-                       .count = &g->tx_count[a->id],
-                       .n_levels = g->conf->retries + 1};
-        t.cap_parked = MAX((size_t)g->conf->neigh_queue / g->n_tx, (size_t)(2 * ENG_BATCH));
+        struct tx *t = calloc(1, sizeof(*t));
         prctl(PR_SET_TIMERSLACK, 1);
-        t.levels = calloc(t.n_levels, sizeof(*t.levels));
-        t.parked = calloc(t.cap_parked, sizeof(*t.parked));
-        if (t.levels && t.parked) {
-                run(&t);
+        if (t) {
+                t->g = g;
+                t->id = a->id;
+                t->count = &g->tx_count[a->id];
+                t->cap_parked = MAX((size_t)g->conf->neigh_queue / g->n_tx, (size_t)(2 * ENG_BATCH));
+                t->parked = calloc(t->cap_parked, sizeof(*t->parked));
+        }
+        if (t && t->parked && !blocks_init(&t->blocks, g, a->id)) {
+                run(t);
         } else {
                 atomic_store(&g->stop, STOP_FAILED);
                 atomic_fetch_sub(&g->tx_running, 1);
         }
-        free(t.levels);
-        free(t.parked);
+        if (t) {
+                blocks_free(&t->blocks);
+                free(t->parked);
+        }
+        free(t);
         return NULL;
 }
 

@@ -71,11 +71,12 @@ static bool inside(const struct window *w, uint64_t pos)
                pos < atomic_load_explicit(&v->next, memory_order_relaxed);
 }
 
-void window_mark(struct window *w, uint64_t pos)
+bool window_mark(struct window *w, uint64_t pos)
 {
-        if (inside(w, pos))
-                atomic_fetch_or_explicit(&w->bits[(pos & w->mask) / 64], 1ull << (pos & 63),
-                                         memory_order_relaxed);
+        uint64_t bit = 1ull << (pos & 63);
+        if (!inside(w, pos))
+                return false;
+        return atomic_fetch_or_explicit(&w->bits[(pos & w->mask) / 64], bit, memory_order_relaxed) & bit;
 }
 
 bool window_answered(const struct window *w, uint64_t pos)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TAKE = 1024, FLUSH_NS = 500000000, CHECKPOINT_NS = 1000000000 };
+enum { TAKE = 1024, PENDING_FLUSH = 1 << 18, FLUSH_NS = 500000000, CHECKPOINT_NS = 1000000000 };
 
 struct writer {
         struct eng *g;
@@ -17,6 +17,11 @@ struct writer {
         struct journal *journal; /* NULL: --no-checkpoint */
         struct dedup *dedup;
         uint64_t replay_from; /* journal bytes the resumed outputs already hold */
+        /* What may be vouched for. `candidate` was settled when `owed` answers were still in the rings; once
+         * those are taken it becomes `settled`, and after the next good flush a checkpoint may say so. */
+        uint64_t settled, candidate, seed, candidate_seed;
+        uint64_t owed[ENG_RX_MAX];
+        bool checkpoint_failed;
         uint64_t next_flush_ns, next_checkpoint_ns;
         pthread_mutex_t lock; /* guards problem */
         char problem[256];
@@ -42,7 +47,6 @@ void eng_record_of(const struct eng *g, const struct found *f, struct record *x)
 
 static void tally(struct eng *g, const struct record *x)
 {
-        COUNT(g->tally.records, 1);
         if (x->state == PORT_OPEN)
                 COUNT(g->tally.open, 1);
         else if (x->state == PORT_CLOSED)
@@ -51,53 +55,78 @@ static void tally(struct eng *g, const struct record *x)
                 COUNT(g->tally.filtered, 1);
 }
 
-static void take_one(struct writer *w, const struct found *f)
+static bool shown(const struct eng *g, enum port_state state)
+{
+        return g->conf->out.show >> state & 1;
+}
+
+/* --max-results is reached: no more probes, and what still comes in is not wanted. */
+static bool full(const struct writer *w)
+{
+        struct eng *g = w->g;
+        int no = STOP_NO;
+        if (!g->conf->max_results || atomic_load(&g->tally.open) < g->conf->max_results)
+                return false;
+        atomic_compare_exchange_strong(&g->stop, &no, STOP_RESULTS);
+        return true;
+}
+
+static void take_one(struct writer *w, const struct found *f, uint64_t now_ms)
 {
         struct eng *g = w->g;
         struct record x;
-        enum dedup_verdict v = dedup_mark(w->dedup, f->index, f->answer.state);
-        if (v == DEDUP_SEEN) {
+        if (full(w))
+                return;
+        if (dedup_mark(w->dedup, f->index, f->answer.state) == DEDUP_SEEN) {
                 COUNT(g->tally.duplicates, 1);
                 return;
         }
-        if (v == DEDUP_UPGRADE)
-                COUNT(g->tally.upgrades, 1);
+        atomic_store_explicit(&g->tally.last_answer_ms, now_ms, memory_order_relaxed);
         eng_record_of(g, f, &x);
         tally(g, &x);
-        if (w->journal)
+        if (w->journal && shown(g, x.state)) /* what no output shows needs no second telling */
                 journal_add(w->journal, &x);
         out_record(w->out, &x);
-        if (g->conf->max_results && atomic_load(&g->tally.open) >= g->conf->max_results) {
-                int no = STOP_NO;
-                atomic_compare_exchange_strong(&g->stop, &no, STOP_RESULTS);
-        }
+        full(w);
 }
 
-static bool full(const struct writer *w)
-{
-        const struct eng *g = w->g;
-        return g->conf->max_results && atomic_load(&((struct eng *)g)->tally.open) >= g->conf->max_results;
-}
-
-/* At most JOURNAL_BATCH answers. Returns how many. */
+/* At most JOURNAL_BATCH answers, none when the journal has no room. Returns how many. */
 static unsigned take(struct writer *w)
 {
         static struct found f[TAKE];
         struct eng *g = w->g;
         unsigned total = 0;
-        uint64_t ms = (clock_mono_ns() - g->start_ns) / NS_PER_MS;
-        for (unsigned i = 0; i < g->n_rx; i++) {
-                uint64_t fill = ring_fill(&g->found[i]), cap = ring_capacity(&g->found[i]);
-                if (fill > cap / 2)
-                        atomic_store_explicit(&g->tx_pause, true, memory_order_relaxed);
+        uint64_t now_ms = (clock_mono_ns() - g->start_ns) / NS_PER_MS;
+        if (w->journal && journal_full(w->journal))
+                return 0;
+        for (unsigned i = 0; i < g->n_rx; i++)
                 for (unsigned n; total + TAKE <= JOURNAL_BATCH && (n = ring_pop(&g->found[i], f, TAKE)) > 0;
-                     total += n)
-                        for (unsigned k = 0; k < n && !full(w); k++)
-                                take_one(w, &f[k]);
-        }
-        if (total)
-                atomic_store_explicit(&g->tally.last_answer_ms, ms, memory_order_relaxed);
+                     total += n) {
+                        for (unsigned k = 0; k < n; k++)
+                                take_one(w, &f[k], now_ms);
+                        w->owed[i] -= MIN(w->owed[i], (uint64_t)n);
+                }
         return total;
+}
+
+/* Moves the settled position on when every answer that belongs before it was taken. */
+static void vouch(struct writer *w)
+{
+        struct eng *g = w->g;
+        uint64_t owed = 0;
+        for (unsigned i = 0; i < g->n_rx; i++)
+                owed += w->owed[i];
+        if (owed)
+                return;
+        w->settled = w->candidate;
+        w->seed = w->candidate_seed;
+        pthread_mutex_lock(&g->round_lock);
+        w->candidate = eng_settled(g);
+        w->candidate_seed = g->seed;
+        atomic_store(&g->window.low, w->candidate);
+        pthread_mutex_unlock(&g->round_lock);
+        for (unsigned i = 0; i < g->n_rx; i++)
+                w->owed[i] = ring_fill(&g->found[i]);
 }
 
 static void set_problem(struct writer *w, const char *text)
@@ -145,51 +174,57 @@ static int flush(struct writer *w, bool all)
         return rc;
 }
 
-static int checkpoint(struct writer *w, uint64_t settled, bool sync)
+/* Only right after a flush that returned 0: journal, outputs and position must agree. */
+static void checkpoint(struct writer *w, bool sync)
 {
         struct err e = {0};
         if (!w->journal)
-                return 0;
-        if (checkpoint_write(w->g, w->out, settled, journal_len(w->journal), sync, &e)) {
-                set_problem(w, e.text);
-                return -1;
-        }
-        return 0;
+                return;
+        w->g->conf->seed = w->seed;
+        bool failed = checkpoint_write(w->g, w->out, w->settled, journal_len(w->journal), sync, &e) != 0;
+        if (failed && !w->checkpoint_failed)
+                log_say(LOG_WARN, "%s: the scan goes on, but a resume would start from the last checkpoint",
+                        e.text);
+        w->checkpoint_failed = failed;
 }
 
 /* Just before a file is renamed: the checkpoint must know what the file held, see output.h. */
 static void on_rotate(void *arg)
 {
-        struct writer *w = arg;
-        checkpoint(w, eng_settled(w->g), false);
+        checkpoint(arg, false);
 }
 
-/* One round: the position first, then everything that was found until now, then the disk. */
-static void round_of(struct writer *w, uint64_t now)
+/* Tries until the disk takes it or the scan is left in a hurry. */
+static int flush_patiently(struct writer *w)
 {
         struct eng *g = w->g;
-        uint64_t settled = eng_settled(g);
-        bool quitting = atomic_load(&g->writer_quit);
+        int bad;
+        while ((bad = flush(w, true)) != 0 && !atomic_load(&g->hurry) && !atomic_load(&g->writer_quit)) {
+                atomic_store(&g->tx_pause, true);
+                clock_sleep_until(clock_mono_ns() + FLUSH_NS);
+        }
+        return bad;
+}
+
+static void round_of(struct writer *w)
+{
+        struct eng *g = w->g;
+        vouch(w);
         unsigned n = take(w);
-        bool due = now >= w->next_checkpoint_ns && w->journal;
-        atomic_store(&g->window.low, settled);
-        if (due || quitting || n == JOURNAL_BATCH || now >= w->next_flush_ns ||
-            out_pending(w->out) > 1 << 18) {
-                int bad = flush(w, due || quitting || now >= w->next_flush_ns);
+        uint64_t now = clock_mono_ns();
+        bool due = now >= w->next_checkpoint_ns, must = w->journal && journal_full(w->journal);
+        if (due || must || now >= w->next_flush_ns) {
+                int bad = flush_patiently(w);
                 w->next_flush_ns = clock_mono_ns() + FLUSH_NS;
-                if (bad) {
-                        atomic_store(&g->tx_pause, true);
-                        while (flush(w, true) && !atomic_load(&g->hurry) && !atomic_load(&g->writer_quit))
-                                clock_sleep_until(clock_mono_ns() + FLUSH_NS);
-                }
-                if (due && n < JOURNAL_BATCH) {
-                        checkpoint(w, settled, false);
+                if (due && !bad)
+                        checkpoint(w, false);
+                if (due)
                         w->next_checkpoint_ns = now + CHECKPOINT_NS;
-                }
+        } else if (out_pending(w->out) > PENDING_FLUSH) {
+                flush(w, false);
         }
         if (!n) {
-                if (atomic_load(&g->tx_pause))
-                        atomic_store(&g->tx_pause, false);
+                atomic_store(&g->tx_pause, false);
                 clock_sleep_until(clock_mono_ns() + 5 * NS_PER_MS);
         }
 }
@@ -205,9 +240,9 @@ void *writer_thread(void *arg)
                 uint64_t left = 0;
                 for (unsigned i = 0; i < g->n_rx; i++)
                         left += ring_fill(&g->found[i]);
-                if (quit && !left)
+                if ((quit && !left) || atomic_load(&g->hurry))
                         return NULL;
-                round_of(w, clock_mono_ns());
+                round_of(w);
         }
 }
 
@@ -287,6 +322,8 @@ int writer_new(struct eng *g, struct err *e)
                 return err_set(e, 0, "out of memory");
         g->writer = w;
         w->g = g;
+        w->settled = w->candidate = g->pos_start;
+        w->seed = w->candidate_seed = g->seed;
         pthread_mutex_init(&w->lock, NULL);
         describe_run(w);
         if (dedup_new(&w->dedup, g->facts.probes, g->conf->dedup_memory, e) || open_journal(w, e))
@@ -300,9 +337,22 @@ int writer_new(struct eng *g, struct err *e)
                 if (journal_replay(w->journal, replay_one, w, e))
                         return -1;
         }
+        full(w);
         if (flush(w, true))
                 return err_set(e, 0, "%s", w->problem);
-        return checkpoint(w, g->pos_start, false) ? err_set(e, 0, "%s", w->problem) : 0;
+        checkpoint(w, false);
+        return 0;
+}
+
+static void tell_dedup(const struct writer *w)
+{
+        if (dedup_kind_of(w->dedup) == DEDUP_AGEING)
+                log_say(LOG_INFO,
+                        "dedup: too many targets for --dedup-memory; %llu open ports are remembered exactly "
+                        "(%llu were "
+                        "forgotten), others for a while",
+                        (unsigned long long)dedup_ceiling(w->dedup),
+                        (unsigned long long)dedup_evicted(w->dedup));
 }
 
 int writer_finish(struct eng *g, bool complete, struct err *e)
@@ -313,14 +363,20 @@ int writer_finish(struct eng *g, bool complete, struct err *e)
                 checkpoint_remove(g);
         if (!w)
                 return 0;
-        if (w->out && !complete && w->journal) {
-                flush(w, true);
-                rc = checkpoint(w, eng_settled(g), true);
-        }
-        if (w->out && !complete)
+        if (w->out && !complete) {
+                /* In a hurry answers were left behind: the last checkpoint is the one that tells the truth.
+                 */
+                if (flush(w, true) == 0 && !atomic_load(&g->hurry)) {
+                        vouch(w);
+                        vouch(w); /* the rings are empty: what is settled now may be said */
+                        checkpoint(w, true);
+                }
                 out_keep_for_resume(w->out);
+        }
+        if (w->dedup)
+                tell_dedup(w);
         if (w->out)
-                rc |= out_close(w->out, e);
+                rc = out_close(w->out, e);
         bool drop = complete && !rc && w->journal;
         journal_close(w->journal, drop);
         if (drop)

@@ -16,7 +16,8 @@ FULL=${FULL:-0}
 SANITIZER=${SANITIZER:-}
 NAME=$(basename "$0" .sh)
 LAB=${NAME//[^a-z0-9]/}
-export LAB=${LAB:0:10}
+LAB=${LAB:0:10}$(od -An -N2 -tx1 /dev/urandom | tr -d ' ') # the same script may run twice at a time
+export LAB
 SCAN=$LAB-scan NET=$LAB-net
 FAILURES=0
 BACKGROUND=()

@@ -4,7 +4,7 @@
 # Output files survive. SIGKILL during bursts of a real scan that writes every format at once: each file parses as it
 # is, or does after --repair, and holds nothing false. A full disk: a clear message, nothing corrupt, and the scan goes
 # on when there is room. Rotation and appending leave valid files, too. FULL=1: 200 kills.
-# limit_s: 200
+# limit_s: 600
 . "$(dirname "$0")/scan.sh"
 
 FORMATS="list json ndjson xml grepable unicornscan hostonly csv"
