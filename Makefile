@@ -148,7 +148,7 @@ fuzz: test-fuzz
 bench: deps-peers
 	+$(Q)$(sub) all lab bench-bins
 	$(Q)for b in $(BENCH); do echo "== $$b"; unshare -n $$b || exit 1; done
-	$(Q)if [ -x lab/bench ]; then BUILD=$(BUILD) TRAWL=$(BIN)/trawl lab/bench; fi
+	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/run
 
 demo: deps-build
 	+$(Q)$(sub) all lab
