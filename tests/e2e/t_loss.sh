@@ -10,6 +10,7 @@
 v4=$(sized 10.0.0.0/15 10.0.0.0/12 10.0.0.0/19)
 v6=$(sized 2001:db8:1::/112 2001:db8:1::/112 2001:db8:1::/118)
 rate=$(pps 50000)
+least=$(sized 99.8 99.8 98.5) # few targets scatter more
 
 # lossy PREFIX: one scan under loss and three verdicts about it
 lossy() {
@@ -20,7 +21,7 @@ lossy() {
         rm -f list
         scan "$prefix" -p80 --rate "$rate" --retries 2 --wait 2 --show open,closed,filtered -oL list
         [ $status -eq 0 ] || fail "$prefix scan" "exit status $status: $(tail -n 3 err)"
-        compare "$prefix found under loss, none twice" truth list --at-least 99.8
+        compare "$prefix found under loss, none twice" truth list --at-least "$least"
         sent=$(stat_of syn)
         targets=$(stat_of targets)
         bound=$((101 * (3000 * (targets - answering) + 1107 * answering) / 100000))
