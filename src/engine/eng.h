@@ -18,7 +18,7 @@ enum { ENG_TX_MAX = 64, ENG_RX_MAX = 16, ENG_DEVS_MAX = 64, ENG_BATCH = 64, ENG_
 
 /* ---- rate.c: one bucket for every frame we send
  * ------------------------------------------------------------ A virtual clock (GCRA, ITU-T I.371): `due` is
- * when the next frame may leave. It never lags behind now by more than one frame plus one millisecond, so
+ * when the next frame may leave. It never lags behind now by more than one frame plus 1.4 ms, so
  * that is the largest burst, and time lost to a stall is not made up. */
 struct rate {
         _Atomic uint64_t due;       /* in 1/256 ns since epoch_ns */

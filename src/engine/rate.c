@@ -3,13 +3,15 @@
  * rate: one token bucket for every frame we send, shared by all threads through a single atomic word.
  *
  * The word is a virtual clock, the time at which the next frame is due. Taking n frames moves it n intervals
- * on. If it lags behind the real clock by more than one interval plus a millisecond, nobody took frames in
+ * on. If it lags behind the real clock by more than one interval plus 1.4 ms, nobody took frames in
  * time (the machine was busy elsewhere): the lag is cut, counted as a stall and never made up, so no window
  * of time sees more than its share.
  */
 #include "eng.h"
 
 enum { FRACTION = 256 };
+/* 10 ms plus this stay below 1.15 times the rate, which is promised; a smaller bucket loses more to late
+ * wake-ups. */
 static const uint64_t slack = 1400000ull * FRACTION;
 
 static uint64_t interval_of(double pps)
