@@ -59,6 +59,8 @@ int mem_grow(void *p_to_array, size_t *cap, size_t need, size_t size, struct err
 /* Reads a whole file (or, for "-", stdin) into a fresh NUL-terminated buffer that the caller frees. At most
  * `max` bytes: a larger file is an error. Returns 0 or -1. */
 int file_read(const char *path, size_t max, char **data, size_t *len, struct err *e);
+/* Do two paths name one file, existing or not? "-" is no file. */
+bool file_same(const char *a, const char *b);
 /* Replaces `path` by `n` bytes: writes path.tmp with `mode`, fsyncs when `sync`, renames. Returns 0 or -1. */
 int file_replace(const char *path, const void *data, size_t n, unsigned mode, bool sync, struct err *e);
 #endif

@@ -3,9 +3,11 @@
 #include "base.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,6 +103,34 @@ out:
         if (!is_stdin)
                 close(fd);
         return rc;
+}
+
+/* Where a file that need not exist would be: the real directory and the name in it. */
+static bool place_of(const char *path, char dir[PATH_MAX], const char **name)
+{
+        char copy[PATH_MAX];
+        const char *slash = strrchr(path, '/');
+        size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+        if (n >= sizeof(copy))
+                return false;
+        memcpy(copy, path, n);
+        copy[n] = 0;
+        *name = path + n;
+        return realpath(n ? copy : ".", dir) != NULL;
+}
+
+bool file_same(const char *a, const char *b)
+{
+        struct stat sa, sb;
+        char da[PATH_MAX], db[PATH_MAX];
+        const char *na, *nb;
+        if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
+                return false;
+        if (strcmp(a, b) == 0)
+                return true;
+        if (stat(a, &sa) == 0 && stat(b, &sb) == 0)
+                return S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+        return place_of(a, da, &na) && place_of(b, db, &nb) && strcmp(da, db) == 0 && strcmp(na, nb) == 0;
 }
 
 static int write_all(int fd, const uint8_t *p, size_t n)

@@ -102,14 +102,14 @@ static int check_readscan(const struct conf *c, struct err *e)
 static int check_paths(const struct conf *c, struct err *e)
 {
         for (size_t i = 0; c->checkpoint_file && i < c->out.n_files; i++)
-                if (strcmp(c->out.files[i].path, c->checkpoint_file) == 0)
+                if (file_same(c->out.files[i].path, c->checkpoint_file))
                         return err_set(e, 0,
                                        "\"%.200s\" is the checkpoint and an output at once: give one of them "
                                        "another name",
                                        c->checkpoint_file);
         for (size_t k = 0; c->op == OP_READSCAN && k < c->n_files; k++)
                 for (size_t i = 0; i < c->out.n_files; i++)
-                        if (strcmp(c->out.files[i].path, c->files[k]) == 0 && strcmp(c->files[k], "-") != 0)
+                        if (file_same(c->out.files[i].path, c->files[k]))
                                 return err_set(e, 0,
                                                "\"%.200s\" is to be read and written at once: give the "
                                                "output another name",

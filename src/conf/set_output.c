@@ -61,7 +61,8 @@ static int add_output(struct conf *c, const char *format, const char *path, enum
         if (c->out.n_files >= CONF_FILES_MAX)
                 return err_set(e, 0, "%s: more than %d outputs", opt_quote(path).s, CONF_FILES_MAX);
         for (size_t i = 0; i < c->out.n_files; i++)
-                if (strcmp(c->out.files[i].path, path) == 0 && strcmp(format, "none") != 0)
+                if ((strcmp(c->out.files[i].path, path) == 0 || file_same(c->out.files[i].path, path)) &&
+                    strcmp(format, "none") != 0)
                         return err_set(e, 0, "%s is an output already (%s): two outputs need two files",
                                        opt_quote(path).s, c->out.files[i].format);
         char *kept = conf_keep(c, path, e);

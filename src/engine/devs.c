@@ -140,6 +140,7 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
                 c.promisc |= d->link && !d->local && s->first.family &&
                              (s->count > 1 || !owns(d, &s->first)) && g->n_slots == 1;
         }
+        c.promisc |= d->link && memcmp(d->mac, d->link->mac, 6) != 0;
         if (g->conf->rx_file && (d->rx_ops == io_by_name("pcap")))
                 c.name = g->conf->rx_file;
         if (io_open(&d->rx[queue], d->rx_ops, &c, e))

@@ -88,23 +88,46 @@ int eng_read_range(struct conf *c)
 
 /* ---- --readscan ---- */
 
-static bool in_ranges(const struct tgt_set *set, const struct ip_addr *ip)
+struct ranges { /* a finished set, laid out for look-ups */
+        struct tgt_range *r;
+        size_t n, cap;
+};
+
+static int lay_out(struct ranges *x, struct tgt_set *set, struct err *e)
 {
         struct tgt_walk w;
         struct tgt_range r;
-        if (tgt_set_empty(set))
-                return true;
-        for (tgt_set_walk(&w, set); tgt_walk_next(&w, &r);)
-                if (r.first.family == ip->family && ip_cmp(&r.first, ip) <= 0 && ip_cmp(ip, &r.last) <= 0)
-                        return true;
-        return false;
+        if (tgt_set_finish(set, e))
+                return -1;
+        for (tgt_set_walk(&w, set); tgt_walk_next(&w, &r); x->r[x->n++] = r)
+                if (mem_grow(&x->r, &x->cap, x->n + 1, sizeof(r), e))
+                        return -1;
+        return 0;
 }
 
-static bool wanted(const struct conf *c, const struct record *x)
+static bool in_ranges(const struct ranges *x, const struct ip_addr *ip)
 {
+        size_t lo = 0, hi = x->n;
+        while (lo < hi) { /* the last range that starts at or before ip */
+                size_t mid = lo + (hi - lo) / 2;
+                if (ip_cmp(&x->r[mid].first, ip) > 0)
+                        hi = mid;
+                else
+                        lo = mid + 1;
+        }
+        return lo && ip_cmp(ip, &x->r[lo - 1].last) <= 0 && x->r[lo - 1].last.family == ip->family;
+}
+
+struct filter {
+        const struct conf *c;
+        struct ranges include, exclude;
+};
+
+static bool wanted(const struct filter *f, const struct record *x)
+{
+        const struct conf *c = f->c;
         bool type_ok = !c->n_banner_types;
-        if (!in_ranges(c->include, &x->who.ip) ||
-            (!tgt_set_empty(c->exclude) && in_ranges(c->exclude, &x->who.ip)))
+        if ((f->include.n && !in_ranges(&f->include, &x->who.ip)) || in_ranges(&f->exclude, &x->who.ip))
                 return false;
         if (tgt_ports_count(c->ports) && !tgt_ports_has(c->ports, tgt_flat_port(&x->who)))
                 return false;
@@ -113,7 +136,7 @@ static bool wanted(const struct conf *c, const struct record *x)
         return type_ok;
 }
 
-static int convert(const struct conf *c, const char *path, struct out *out, struct err *e)
+static int convert(const struct filter *filter, const char *path, struct out *out, struct err *e)
 {
         struct out_reader *r;
         struct record x;
@@ -121,7 +144,7 @@ static int convert(const struct conf *c, const char *path, struct out *out, stru
         if (out_reader_open(&r, path, e))
                 return -1;
         while ((got = out_reader_next(r, &x, e)) > 0) {
-                if (!wanted(c, &x))
+                if (!wanted(filter, &x))
                         continue;
                 out_record(out, &x);
                 if (out_pending(out) > 1 << 18 && out_flush(out, false, e))
@@ -134,6 +157,20 @@ static int convert(const struct conf *c, const char *path, struct out *out, stru
 close:
         out_reader_close(r);
         return rc;
+}
+
+/* Every input is looked at before an output is opened: a slip of the pen must not cost an old result. */
+static int readable(const struct conf *c, struct err *e)
+{
+        for (size_t i = 0; i < c->n_files; i++) {
+                struct out_reader *r;
+                if (strcmp(c->files[i], "-") == 0)
+                        continue;
+                if (out_reader_open(&r, c->files[i], e))
+                        return -1;
+                out_reader_close(r);
+        }
+        return 0;
 }
 
 int eng_readscan(struct conf *c)
@@ -149,14 +186,17 @@ int eng_readscan(struct conf *c)
                               .from_readscan = true};
         struct out *out;
         bool failed = false;
-        if (tgt_set_finish(c->include, &e) || tgt_set_finish(c->exclude, &e) ||
-            out_open(&out, &c->out, &run, &e))
+        struct filter filter = {.c = c};
+        if (lay_out(&filter.include, c->include, &e) || lay_out(&filter.exclude, c->exclude, &e) ||
+            readable(c, &e) || out_open(&out, &c->out, &run, &e))
                 return eng_fail(&e, EXIT_BAD_INPUT);
         for (size_t i = 0; i < c->n_files; i++)
-                if (convert(c, c->files[i], out, &e)) {
+                if (convert(&filter, c->files[i], out, &e)) {
                         failed = true;
                         eng_fail(&e, EXIT_FAILED);
                 }
+        free(filter.include.r);
+        free(filter.exclude.r);
         if (out_close(out, &e))
                 return eng_fail(&e, EXIT_FAILED);
         return failed ? EXIT_FAILED : EXIT_OK;

@@ -15,6 +15,7 @@ struct run { /* one answer of the kernel */
 struct cut { /* the kernel's answers over the hull of one family's ranges */
         struct run *runs;
         size_t n, cap;
+        bool failed;
         struct err *err;
 };
 
@@ -167,8 +168,10 @@ static int on_route(void *arg, const struct ip_addr *first, const struct ip_addr
                     const struct io_route *r)
 {
         struct cut *c = arg;
-        if (mem_grow(&c->runs, &c->cap, c->n + 1, sizeof(*c->runs), c->err))
+        if (mem_grow(&c->runs, &c->cap, c->n + 1, sizeof(*c->runs), c->err)) {
+                c->failed = true;
                 return -1;
+        }
         c->runs[c->n++] = (struct run){*first, *last, *r};
         return 0;
 }
@@ -182,6 +185,12 @@ static int use_run(struct eng *g, unsigned slot, const struct run *run, int oif,
         uint16_t id = ENG_NO_PATH;
         bool by_hand = family == 4 ? a->router_ip4.family || a->has_router_mac4
                                    : a->router_ip6.family || a->has_router_mac6;
+        /* With an interface given and no route of its own the kernel says "on the link" about the whole
+         * world. */
+        const struct io_link *l = oif ? io_facts_by_index(g->kernel, oif) : NULL;
+        if (r.kind == ROUTE_ONLINK && by_hand && l && l->link == LINK_ETHER &&
+            !on_networks_of(l, &run->first))
+                r.kind = ROUTE_GATEWAY;
         if (r.kind == ROUTE_NONE && by_hand && oif)
                 r = (struct io_route){.kind = ROUTE_GATEWAY, .ifindex = oif};
         if (r.kind != ROUTE_NONE && make_path(g, slot, &r, family, &id, e))
@@ -245,7 +254,7 @@ static int cut_group(struct eng *g, unsigned slot, struct tgt_walk *w, struct tg
                 last = x.last;
         if (from.zone)
                 oif = (int)from.zone;
-        if (io_route_cut(g->kernel, &from, &last, oif, on_route, &c, e))
+        if (io_route_cut(g->kernel, &from, &last, oif, on_route, &c, e) || c.failed)
                 goto out;
         while (i < c.n && *more && r->first.family == from.family && r->first.zone == from.zone) {
                 if (ip_cmp(&c.runs[i].last, &r->first) < 0) {

@@ -81,9 +81,14 @@ int eng_make_neighbours(struct eng *g, struct err *e)
         if (!needed)
                 return 0;
         size_t room = MIN(MAX((size_t)g->conf->neigh_queue * 2, (size_t)1024), (size_t)1 << 22);
-        return io_neigh_new(&g->neigh, room, ASK_TRIES, NS_PER_S, e) || io_neigh_seed(g->neigh, g->kernel, e)
-                       ? -1
-                       : 0;
+        bool tagged = false;
+        for (unsigned i = 0; i < g->n_devs; i++)
+                tagged |= g->devs[i].vlan != 0;
+        if (io_neigh_new(&g->neigh, room, ASK_TRIES, NS_PER_S, e))
+                return -1;
+        return tagged ? 0
+                      : io_neigh_seed(g->neigh, g->kernel,
+                                      e); /* the kernel's table is the untagged network's */
 }
 
 /* Gateways first: a scan that cannot leave should say so before it starts. */

@@ -198,10 +198,12 @@ static void take(u_char *user, const struct pcap_pkthdr *h, const u_char *bytes)
 {
         struct pcap_rx *r = (struct pcap_rx *)(void *)user;
         struct frame *f = &r->frames[r->got];
+        if (h->caplen > WIRE_FRAME_MAX)
+                return; /* longer than any frame can be: a file that lies. Before a slot is taken */
         bool got = txq_reserve(&r->q, f, 1) == 1;
-        assert(got);
-        if (!got || h->caplen > f->cap)
-                return; /* longer than any frame can be: a file that lies */
+        assert(got && h->caplen <= f->cap);
+        if (!got)
+                return;
         memcpy(f->data, bytes, h->caplen);
         f->len = (uint32_t)(r->dlt == DLT_LINUX_SLL2 ? sll2_to_sll(f->data, h->caplen) : h->caplen);
         f->stamp_ns = stamp_of(r, &h->ts);

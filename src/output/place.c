@@ -35,7 +35,7 @@ static int open_any(struct sink *s, bool keep)
                 return open(s->path, O_WRONLY | O_CLOEXEC);
         if (there || keep)
                 return open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd >= 0)
                 give_to_sudo_user(fd);
         return fd;
@@ -183,7 +183,7 @@ static int copy_body(int from, int to, uint64_t n)
 static int place_beside(struct sink *s, struct err *e)
 {
         struct stat st;
-        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
                 return place_over(s, e);
         if (fd < 0)

@@ -61,10 +61,16 @@ static int make_end(struct mended *m, const struct out_ops *ops, struct span bod
         return 0;
 }
 
-/* Nothing but the trailer's dates may differ: then the file was whole. */
+/* Nothing but the trailer's dates may differ: then the file was whole. Length and last byte are not enough: a
+ * write that was cut inside the old trailer leaves both. Its first bytes hold no date, and no record begins
+ * like them. */
 static bool was_whole(struct span file, size_t keep, const struct out_buf *end)
 {
-        return file.n - keep == end->n && (end->n == 0 || file.p[file.n - 1] == end->p[end->n - 1]);
+        enum { DATELESS = 6 };
+        if (file.n - keep != end->n)
+                return false;
+        return end->n == 0 || (file.p[file.n - 1] == end->p[end->n - 1] &&
+                               memcmp(file.p + keep, end->p, MIN(end->n, (size_t)DATELESS)) == 0);
 }
 
 static int write_end(const char *path, size_t keep, const struct out_buf *end, struct err *e)
