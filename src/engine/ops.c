@@ -31,6 +31,12 @@ int eng_list(struct conf *c)
         struct tgt_probe p[ENG_BATCH];
         if (!g)
                 return EXIT_FAILED;
+        if (c->out.n_files) {
+                free(g);
+                err_set(&e, 0, "-sL prints to standard output and writes no \"%s\": redirect it",
+                        c->out.files[0].path);
+                return eng_fail(&e, EXIT_BAD_INPUT);
+        }
         g->conf = c;
         if (tgt_ports_count(c->ports) == 0 && tgt_ports_add(c->ports, "80", TGT_TCP, &e))
                 return eng_fail(&e, EXIT_BAD_INPUT);
