@@ -304,7 +304,8 @@ const struct opt opt_rows_targets[] = {
          AT(retry_delay_s)},
         {.name = "infinite",
          .metavar = "",
-         .help = "Begin anew when all is done, each time with the next seed.",
+         .help = "Begin anew when all is done, each time with the next seed. A port is reported once, not "
+                 "once a round.",
          .section = SEC_ORDER,
          .kind = OPT_FLAG,
          .arg = ARG_NONE,
