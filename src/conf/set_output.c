@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * set_output: rows that say what comes out and where. Formats are found in output's own table. -oX and its
- * kin each add a file; --output-format and --output-filename describe one more, the last of each winning; a
- * file name alone means XML. Invariant: no two outputs share a file.
+ * kin each add a file; --output-format and --output-filename describe one more (the pair), the last of each
+ * winning; a file name alone means XML. A pair that only a file gave makes way for an output named after it
+ * on the command line. Invariant: no two outputs share a file.
  */
 #include "option.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-
-static const struct {
-        const char *written, *name;
-} other_names[] = {{"greppable", "grepable"}, {"gnmap", "grepable"}, {"bin", "binary"},
-                   {"text", "normal"},        {"nmap", "normal"},    {"null", "none"},
-                   {"unicorn", "unicornscan"}};
 
 static int unknown_format(const char *name, struct err *e)
 {
@@ -31,18 +26,13 @@ static int unknown_format(const char *name, struct err *e)
 
 static const char *format_by_name(const char *written, struct err *e)
 {
-        const char *name = written;
-        for (size_t i = 0; i < ARRAY_LEN(other_names); i++)
-                if (strcasecmp(written, other_names[i].written) == 0)
-                        name = other_names[i].name;
-        for (size_t i = 0; out_table[i]; i++)
-                if (strcasecmp(out_table[i]->name, name) == 0)
-                        return out_table[i]->name;
-        unknown_format(written, e);
-        return NULL;
+        const struct out_ops *ops = out_by_name(written);
+        if (!ops)
+                unknown_format(written, e);
+        return ops ? ops->name : NULL;
 }
 
-static int check_path(const char *path, struct err *e)
+int opt_check_path(const char *path, struct err *e)
 {
         if (!*path)
                 return err_set(e, 0, "the file name is empty: give a path, or - for standard output");
@@ -56,7 +46,7 @@ static int check_path(const char *path, struct err *e)
 static int add_output(struct conf *c, const char *format, const char *path, enum opt_origin origin,
                       struct err *e)
 {
-        if (check_path(path, e))
+        if (opt_check_path(path, e))
                 return -1;
         if (c->out.n_files >= CONF_FILES_MAX)
                 return err_set(e, 0, "%s: more than %d outputs", opt_quote(path).s, CONF_FILES_MAX);
@@ -70,6 +60,7 @@ static int add_output(struct conf *c, const char *format, const char *path, enum
             mem_grow(&c->out.files, &c->private_->cap_outputs, c->out.n_files + 1, sizeof(*c->out.files), e))
                 return -1;
         c->out.files[c->out.n_files++] = (struct out_file){.format = format, .path = kept};
+        c->private_->pair_replaced |= origin == FROM_ARGS;
         conf_mark_set(c, "output", origin);
         return 0;
 }
@@ -96,20 +87,16 @@ int set_output_letter(struct conf *c, const struct opt_use *u, struct err *e)
 /* nmap's habit, base.nmap base.xml base.gnmap, and JSON beside them. */
 int set_output_all(struct conf *c, const struct opt_use *u, struct err *e)
 {
-        static const struct {
-                const char *format, *ext;
-        } all[] = {{"normal", "nmap"}, {"xml", "xml"}, {"grepable", "gnmap"}, {"json", "json"}};
+        static const char *const all[] = {"normal", "xml", "grepable", "json"};
         char path[4096];
         if (strcmp(u->value, "-") == 0 || !*u->value)
                 return err_set(e, 0, "%s: several files cannot go to standard output: give a base name",
                                opt_quote(u->value).s);
         for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-                const char *format = format_by_name(all[i].format, e);
-                if (!format)
-                        return -1;
-                if ((size_t)snprintf(path, sizeof(path), "%s.%s", u->value, all[i].ext) >= sizeof(path))
+                const struct out_ops *ops = out_by_name(all[i]);
+                if ((size_t)snprintf(path, sizeof(path), "%s.%s", u->value, ops->ext) >= sizeof(path))
                         return err_set(e, 0, "%s is too long for a file name", opt_quote(u->value).s);
-                if (add_output(c, format, path, u->origin, e))
+                if (add_output(c, ops->name, path, u->origin, e))
                         return -1;
         }
         return 0;
@@ -121,14 +108,16 @@ int set_output_format(struct conf *c, const struct opt_use *u, struct err *e)
         if (!format)
                 return -1;
         c->private_->pair_format = format;
+        c->private_->pair_replaced = false;
         return 0;
 }
 
 int set_output_filename(struct conf *c, const struct opt_use *u, struct err *e)
 {
-        if (check_path(u->value, e))
+        if (opt_check_path(u->value, e))
                 return -1;
         c->private_->pair_path = conf_keep(c, u->value, e);
+        c->private_->pair_replaced = false;
         return c->private_->pair_path ? 0 : -1;
 }
 
@@ -232,18 +221,16 @@ int set_nointeractive(struct conf *c, const struct opt_use *u, struct err *e)
 /* ---- rotation, style, grouping ---- */
 int set_rotate_offset(struct conf *c, const struct opt_use *u, struct err *e)
 {
-        const uint64_t day_ns = 86400 * NS_PER_S;
         bool before = u->value[0] == '-';
-        uint64_t ns;
-        if (val_nanos(u->value + before, before ? day_ns : 366 * day_ns, &ns, e))
+        if (val_nanos(u->value + before, 366 * 86400 * NS_PER_S, &c->private_->rotate_shift_ns, e))
                 return -1;
-        c->out.rotate_offset_ns = before ? day_ns - ns : ns;
+        c->private_->rotate_before = before;
         return 0;
 }
 
 int set_rotate_dir(struct conf *c, const struct opt_use *u, struct err *e)
 {
-        if (check_path(u->value, e))
+        if (opt_check_path(u->value, e))
                 return -1;
         size_t n = strlen(u->value);
         while (n > 1 && u->value[n - 1] == '/')
@@ -254,12 +241,13 @@ int set_rotate_dir(struct conf *c, const struct opt_use *u, struct err *e)
 
 void dump_rotate_offset(const struct conf *c, const struct opt *o, FILE *f)
 {
-        fprintf(f, "%s = %s\n", o->name, val_of_nanos(c->out.rotate_offset_ns).s);
+        const struct conf_private *p = c->private_;
+        fprintf(f, "%s = %s%s\n", o->name, p->rotate_before ? "-" : "", val_of_nanos(p->rotate_shift_ns).s);
 }
 
 void dump_rotate_dir(const struct conf *c, const struct opt *o, FILE *f)
 {
-        fprintf(f, "%s = %s\n", o->name, c->out.rotate_dir);
+        opt_dump_text(o->name, NULL, c->out.rotate_dir, f);
 }
 
 /* min: 0 a URL is given, 1 nmap's own, 2 none. */
@@ -276,7 +264,7 @@ int set_stylesheet(struct conf *c, const struct opt_use *u, struct err *e)
                 return 0;
         }
         const char *url = u->opt->min > 0 ? "http://nmap.org/svn/docs/nmap.xsl" : u->value;
-        if (check_path(url, e))
+        if (opt_check_path(url, e))
                 return -1;
         c->out.stylesheet = conf_keep(c, url, e);
         return c->out.stylesheet ? 0 : -1;
@@ -285,7 +273,7 @@ int set_stylesheet(struct conf *c, const struct opt_use *u, struct err *e)
 void dump_stylesheet(const struct conf *c, const struct opt *o, FILE *f)
 {
         if (c->out.stylesheet)
-                fprintf(f, "%s = %s\n", o->name, c->out.stylesheet);
+                opt_dump_text(o->name, NULL, c->out.stylesheet, f);
 }
 
 int set_group_by(struct conf *c, const struct opt_use *u, struct err *e)
@@ -306,7 +294,7 @@ void dump_group_by(const struct conf *c, const struct opt *o, FILE *f)
 void dump_outputs(const struct conf *c, const struct opt *o, FILE *f)
 {
         for (size_t i = 0; i < c->out.n_files; i++)
-                fprintf(f, "%s = %s:%s\n", o->name, c->out.files[i].format, c->out.files[i].path);
+                opt_dump_text(o->name, c->out.files[i].format, c->out.files[i].path, f);
 }
 
 /* "interactive" and "none" without a file speak of the terminal. */
@@ -323,8 +311,9 @@ static bool is_for_terminal(struct conf *c, const char *format)
 static int finish_pair(struct conf *c, struct err *e)
 {
         struct conf_private *p = c->private_;
+        bool by_args = conf_was_set(c, "output-filename") || conf_was_set(c, "output-format");
         enum opt_origin origin = conf_was_set(c, "output-filename") ? FROM_ARGS : FROM_FILE;
-        if (!p->pair_path && !p->pair_format)
+        if ((!p->pair_path && !p->pair_format) || (p->pair_replaced && !by_args))
                 return 0;
         if (!p->pair_path && is_for_terminal(c, p->pair_format))
                 return 0;
@@ -340,9 +329,19 @@ static int finish_pair(struct conf *c, struct err *e)
         return 0;
 }
 
+/* Files are rotated when the clock shows a multiple of the period, plus the offset: only the offset's
+ * remainder counts, and what is earlier by some time is later by the rest of the period. */
+static uint64_t rotate_offset(const struct conf *c)
+{
+        const struct conf_private *p = c->private_;
+        uint64_t period_ns = c->out.rotate_ns, rest_ns = period_ns ? p->rotate_shift_ns % period_ns : 0;
+        return p->rotate_before && rest_ns ? period_ns - rest_ns : rest_ns;
+}
+
 int outputs_finish(struct conf *c, struct err *e)
 {
         const struct opt *interactive = opt_by_name("interactive", 11);
+        c->out.rotate_offset_ns = rotate_offset(c);
         if (finish_pair(c, e))
                 return -1;
         if (c->out.n_files == 0 && !conf_row_set(c, interactive, ~(1u << FROM_DEFAULT)))

@@ -24,15 +24,35 @@ static uint32_t linktype(enum wire_link link)
         return type[link];
 }
 
+static void make_header(uint32_t h[HEADER / 4], const struct pcap_writer *w, enum wire_link link)
+{
+        const uint32_t fields[HEADER / 4] = {
+                w->nano ? MAGIC_NS : MAGIC_US, 0, 0, 0, WIRE_FRAME_MAX, linktype(link)};
+        const uint16_t version[2] = {2, 4};
+        memcpy(h, fields, HEADER);
+        memcpy(&h[1], version, sizeof(version));
+}
+
 static int write_header(struct pcap_writer *w, const char *path, enum wire_link link, struct err *e)
 {
-        uint32_t h[HEADER / 4] = {w->nano ? MAGIC_NS : MAGIC_US, 0, 0, 0, WIRE_FRAME_MAX, linktype(link)};
-        uint16_t version[2] = {2, 4};
-        memcpy(&h[1], version, sizeof(version));
-        if (write(w->fd, h, HEADER) != HEADER)
-                return err_set(e, errno, "cannot write the capture file \"%s\": %s", path, strerror(errno));
+        uint32_t h[HEADER / 4];
+        make_header(h, w, link);
+        ssize_t put = write(w->fd, h, HEADER);
+        if (put != HEADER) {
+                int why = put < 0 ? errno : ENOSPC;
+                return err_set(e, why, "cannot write the capture file \"%s\": %s", path, strerror(why));
+        }
         w->good = HEADER;
         return 0;
+}
+
+/* A file that ends inside the header it would get was torn by a crash before its first record. */
+static bool is_torn_header(const struct pcap_writer *w, int64_t size, enum wire_link link)
+{
+        uint32_t got[HEADER / 4], want[HEADER / 4];
+        make_header(want, w, link);
+        return size < HEADER && pread(w->fd, got, (size_t)size, 0) == size &&
+               memcmp(got, want, (size_t)size) == 0;
 }
 
 /* Finds the end of the last whole record; what follows it was torn by a crash. */
@@ -81,7 +101,7 @@ int pcapw_open(struct pcap_writer *w, const char *path, bool append, bool nano, 
                 goto close_file;
         }
         w->regular = fstat(w->fd, &s) == 0 && S_ISREG(s.st_mode);
-        bool old = w->regular && s.st_size > 0;
+        bool old = w->regular && !is_torn_header(w, s.st_size, link);
         if (old ? continue_file(w, path, s.st_size, link, e) : write_header(w, path, link, e))
                 goto free_buffer;
         return 0;

@@ -6,9 +6,11 @@
  */
 #include "binary.h"
 
+#define JOURNAL_LINE "\ntrawl journal\n"
+
 static const uint8_t trailer_bytes[BIN_HEADER_LEN] = "masscan/1.1";
 
-static void header(struct out_buf *b, uint64_t start_s)
+static void header(struct out_buf *b, uint64_t start_s, const char *line)
 {
         size_t start = b->n;
         BUF_LIT(b, "masscan/1.1\n");
@@ -17,6 +19,7 @@ static void header(struct out_buf *b, uint64_t start_s)
                 buf_dec(b, start_s);
                 buf_u8(b, '\n');
         }
+        buf_str(b, line);
         while (b->n - start < BIN_HEADER_LEN && !b->full)
                 buf_u8(b, 0);
 }
@@ -24,7 +27,13 @@ static void header(struct out_buf *b, uint64_t start_s)
 static void begin(void *st, struct out_buf *b)
 {
         const struct fmt *f = st;
-        header(b, f->run->start_wall_ns / NS_PER_S);
+        header(b, f->run->start_wall_ns / NS_PER_S, "");
+}
+
+static void begin_journal(void *st, struct out_buf *b)
+{
+        const struct fmt *f = st;
+        header(b, f->run->start_wall_ns / NS_PER_S, &JOURNAL_LINE[1]);
 }
 
 static void head(struct out_buf *b, uint8_t type, size_t len)
@@ -220,6 +229,11 @@ static bool is_frame(struct span s)
         return s.n >= BIN_HEADER_LEN && memcmp(s.p, "masscan/1.1", 11) == 0;
 }
 
+bool binary_is_journal(struct span file)
+{
+        return is_frame(file) && tail_has(span_of(file.p, BIN_HEADER_LEN), JOURNAL_LINE);
+}
+
 /* Is this record of type 'm' a status of its own, not facts about the next one? It has its status first. */
 static bool is_status_fact(struct span s)
 {
@@ -287,12 +301,9 @@ static int64_t body_end(struct span file, bool *empty)
         return (int64_t)end;
 }
 
-const struct out_ops out_binary = {.name = "binary",
-                                   .letter = "B",
-                                   .ext = "bin",
-                                   .summary = "masscan's binary scan file (--readscan)",
-                                   .state_size = sizeof(struct fmt),
-                                   .begin = begin,
-                                   .record = record,
-                                   .trailer = trailer,
-                                   .body_end = body_end};
+#define BINARY_OPS(header)                                                                          \
+        {                                                                                           \
+                .name = "binary", .aliases = "bin", .ext = "bin", .state_size = sizeof(struct fmt), \
+                .begin = (header), .record = record, .trailer = trailer, .body_end = body_end       \
+        }
+const struct out_ops out_binary = BINARY_OPS(begin), out_journal = BINARY_OPS(begin_journal);

@@ -3,7 +3,8 @@
  * binary: the numbers of the binary scan file, shared by writer and reader. Everything is big-endian.
  *
  *      file   := header record* trailer?        record := TYPE LENGTH BODY   (both base-128 varints)
- *      header := "masscan/1.1\ns:SECONDS\n" NULs to 99 bytes; as a record: type 'm', length 'a' = 97
+ *      header := "masscan/1.1\ns:SECONDS\n" NULs to 99 bytes; as a record: type 'm', length 'a' = 97;
+ *                a journal's has the line "trawl journal" behind the seconds
  *
  *  types 6, 7, 8:      | time 4 | IPv4 4 | proto 1 | port 2 | reason 1 | ttl 1 |
  *  types 10, 11, 12:   | time 4 | proto 1 | port 2 | reason 1 | ttl 1 | 6 | IPv6 16 |
@@ -59,6 +60,10 @@ enum bin_fact {
 };
 #define BIN_FACTS_TAG "trawl\001"
 enum { BIN_FACTS_TAG_LEN = 6 };
+
+/* The journal of a grouped output is a scan file whose header says so: what does not is somebody else's. */
+extern const struct out_ops out_journal;
+bool binary_is_journal(struct span file);
 
 /* Seven bits per byte, the most significant first; bit 7: another byte follows. */
 static inline uint64_t bin_varint(struct rd *r)

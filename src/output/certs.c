@@ -43,9 +43,7 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_certs = {.name = "certs",
-                                  .letter = "",
                                   .ext = "pem",
-                                  .summary = "certificates in PEM, from banners (--readscan)",
                                   .state_size = sizeof(struct fmt),
                                   .begin = fmt_no_header,
                                   .record = record,

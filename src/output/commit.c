@@ -2,18 +2,23 @@
 /*
  * commit: one line of text that says how far a file is good, for the checkpoint, and the way back from it.
  * What a killed process wrote after its last checkpoint is cut off, because the scan will find it again.
- * Invariant: a text never promises bytes that are not in the file.
+ * Invariant: a text never promises bytes that are not in the file, and no file is cut that does not hold what
+ * its text vouches for. A mark is a sum over the last bytes before a length.
  *
- *      v1 FORMAT body=N items=N open=N closed=N rotated=N rotating=0|1 opened=NS id=DEV:INO journal=FROM:LEN
- * path=…
+ *      v2 FORMAT body=LEN:MARK items=N open=N closed=N rotated=N rotating=0|1 opened=NS journal=FROM:LEN:MARK
+ *      path=…
  */
 #include "sink.h"
 #include "readscan.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+enum { MARK_BYTES = 4096 };
+#define BRING_BACK "bring the file back or start anew"
+#define MOVE_AWAY  "bring the file back, or move this one away and resume again: a new one is begun"
 
 /* A path's bytes as they are where a configuration file gives them no meaning, else as %HH. */
 static void put_path(struct wr *w, const char *path)
@@ -44,27 +49,32 @@ static bool get_path(char out[SINK_PATH_MAX], const char *text)
         return n > 0 && n < SINK_PATH_MAX - 1;
 }
 
-/* A file that is rewritten as a whole changes its inode: its journal's is the one that tells. */
-static const struct sink *identity(const struct sink *s)
+/* What tells a file from others: its last bytes before `end`, whatever its inode. 0: cannot be read. */
+static uint64_t mark_of(int fd, uint64_t end)
 {
-        return s->journal ? s->journal : s;
+        uint64_t words[1 + MARK_BYTES / 8] = {end};
+        size_t n = (size_t)MIN(end, (uint64_t)MARK_BYTES);
+        if (fd < 0 || pread(fd, &words[1], n, (off_t)(end - n)) != (ssize_t)n)
+                return 0;
+        return siphash_words((struct hash_key){0, 0}, words, ARRAY_LEN(words));
 }
 
 int commit_write(const struct sink *s, char *text, size_t cap)
 {
         struct wr w = wr_of(text, cap);
+        const struct sink *j = s->journal;
         if (s->stream) {
                 wr_str(&w, "-");
                 wr_u8(&w, 0);
                 return w.full ? -1 : 0;
         }
-        const struct sink *id = identity(s);
-        wr_fmt(&w, "v1 %s body=%" PRIu64 " items=%" PRIu64 " open=%" PRIu64 " closed=%" PRIu64, s->ops->name,
-               s->body_len, s->st->items, s->st->tcp_open, s->st->tcp_closed);
+        wr_fmt(&w, "v2 %s body=%" PRIu64 ":%016" PRIx64 " items=%" PRIu64 " open=%" PRIu64 " closed=%" PRIu64,
+               s->ops->name, s->body_len, mark_of(s->fd, s->body_len), s->st->items, s->st->tcp_open,
+               s->st->tcp_closed);
         wr_fmt(&w, " rotated=%" PRIu64 " rotating=%d opened=%" PRIu64, s->rotated, s->rotating,
                s->st->opened_wall_ns);
-        wr_fmt(&w, " id=%ju:%ju journal=%" PRIu64 ":%" PRIu64 " path=", (uintmax_t)id->dev,
-               (uintmax_t)id->ino, s->journal_from, s->journal ? s->journal->body_len : 0);
+        wr_fmt(&w, " journal=%" PRIu64 ":%" PRIu64 ":%016" PRIx64 " path=", s->journal_from,
+               j ? j->body_len : 0, j ? mark_of(j->fd, j->body_len) : 0);
         put_path(&w, s->given);
         wr_u8(&w, 0);
         return w.full ? -1 : 0;
@@ -75,11 +85,11 @@ int commit_read(struct commit *c, const char *text, struct err *e)
         int used = 0, rotating = 0;
         *c = (struct commit){0};
         int n = sscanf(text,
-                       "v1 %31s body=%" SCNu64 " items=%" SCNu64 " open=%" SCNu64 " closed=%" SCNu64
-                       " rotated=%" SCNu64 " rotating=%d opened=%" SCNu64 " id=%" SCNu64 ":%" SCNu64
-                       " journal=%" SCNu64 ":%" SCNu64 " path=%n",
-                       c->format, &c->body, &c->items, &c->tcp_open, &c->tcp_closed, &c->rotated, &rotating,
-                       &c->opened_ns, &c->dev, &c->ino, &c->jfrom, &c->jlen, &used);
+                       "v2 %31s body=%" SCNu64 ":%" SCNx64 " items=%" SCNu64 " open=%" SCNu64
+                       " closed=%" SCNu64 " rotated=%" SCNu64 " rotating=%d opened=%" SCNu64
+                       " journal=%" SCNu64 ":%" SCNu64 ":%" SCNx64 " path=%n",
+                       c->format, &c->body, &c->mark, &c->items, &c->tcp_open, &c->tcp_closed, &c->rotated,
+                       &rotating, &c->opened_ns, &c->jfrom, &c->jlen, &c->jmark, &used);
         c->rotating = rotating != 0;
         if (n != 12 || !used || !get_path(c->path, text + used))
                 return err_set(e, 0, "the checkpoint's line about an output cannot be read: \"%.100s\"",
@@ -87,23 +97,8 @@ int commit_read(struct commit *c, const char *text, struct err *e)
         return 0;
 }
 
-/* Was the file of the text moved away, so that what is there now (if anything) is a later one? */
-static bool moved_away(const struct sink *s, const struct commit *c)
-{
-        char path[SINK_PATH_MAX + 16];
-        struct stat st;
-        if (!c->rotating && !s->conf->rotate_ns && !s->conf->rotate_bytes)
-                return false;
-        if (stat(s->path, &st))
-                return errno == ENOENT;
-        if (sink_is_grouped(s)) {
-                snprintf(path, sizeof(path), "%s.journal", s->path);
-                if (stat(path, &st))
-                        return true;
-        }
-        return st.st_dev != c->dev || st.st_ino != c->ino;
-}
-
+/* ---- is the file of that name the one the text is about?
+ * ----------------------------------------------------------------------------------------------------- */
 static int too_short(const struct sink *s, uint64_t want, struct err *e)
 {
         return err_set(e, 0,
@@ -112,12 +107,81 @@ static int too_short(const struct sink *s, uint64_t want, struct err *e)
                        s->path, s->file_end, want);
 }
 
+static bool rotates(const struct sink *s, const struct commit *c)
+{
+        return c->rotating || s->conf->rotate_ns || s->conf->rotate_bytes;
+}
+
+static bool has_mark(const struct sink *s, uint64_t end, uint64_t mark)
+{
+        return s->file_end >= end && (mark == 0 || mark_of(s->fd, end) == mark);
+}
+
+static int check_mark(const struct sink *s, uint64_t end, uint64_t mark, const char *mend, struct err *e)
+{
+        if (s->file_end < end)
+                return too_short(s, end, e);
+        if (has_mark(s, end, mark))
+                return 0;
+        return err_set(
+                e, 0,
+                "cannot go on with \"%s\": what it holds is not what the checkpoint knows, and was left "
+                "untouched; %s",
+                s->path, mend);
+}
+
+/* An orderly end drew everything into the file and removed the journal: what the file has is the body now. */
+static bool journal_is_gone(const struct sink *s, const struct commit *c)
+{
+        char path[SINK_PATH_MAX];
+        place_journal(path, s);
+        return s->groups && c->jlen && access(path, F_OK) != 0;
+}
+
+/* A grouped file says little by itself: of a host that is held only its journal tells. */
+static bool is_vouched(const struct sink *s, const struct commit *c)
+{
+        char path[SINK_PATH_MAX];
+        if (!has_mark(s, c->body, c->mark))
+                return false;
+        if (!s->groups || !c->jlen || journal_is_gone(s, c))
+                return true;
+        place_journal(path, s);
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        bool same = c->jmark == 0 || mark_of(fd, c->jlen) == c->jmark;
+        if (fd >= 0)
+                close(fd);
+        return same;
+}
+
+/* Header and trailer and nothing else: there is nothing to lose in it. */
+static bool holds_nothing(struct sink *s)
+{
+        struct file_map m;
+        struct err e;
+        bool empty = true;
+        if (s->file_end == 0)
+                return true;
+        if (file_map(&m, s->path, &e))
+                return false;
+        struct span file = span_of(m.p, m.n);
+        int64_t end = s->ops->body_end(file, &empty);
+        sink_state_reset(s);
+        s->ops->trailer(s->st, &s->tail, clock_wall_ns());
+        bool nothing = end >= 0 && empty && tail_is(file, (size_t)end, span_of(s->tail.p, s->tail.n));
+        s->tail.n = 0;
+        file_unmap(&m);
+        return nothing;
+}
+
+/* ---- the way back
+ * ----------------------------------------------------------------------------------------------------- */
 static int open_existing(struct sink *s, struct err *e)
 {
         if (access(s->path, F_OK))
                 return err_set(e, errno, "cannot go on with \"%s\": %s; bring the file back or start anew",
                                s->path, strerror(errno));
-        return place_open(s, true, e);
+        return place_open(s, e);
 }
 
 /* Takes the held records back from the journal. */
@@ -148,36 +212,34 @@ static int resume_journal(struct sink *s, const struct commit *c, struct err *e)
         struct sink *j = s->journal;
         if (!j || c->jlen == 0)
                 return j ? sink_fresh(j, e) : 0;
-        if (open_existing(j, e))
+        if (open_existing(j, e) || check_mark(j, c->jlen, c->jmark, BRING_BACK, e))
                 return -1;
-        if (j->file_end < c->jlen)
-                return too_short(j, c->jlen, e);
         sink_state_reset(j);
         j->body_len = c->jlen;
         s->journal_from = c->jfrom;
         s->dirty = true;
-        return sink_start(j, e) || refill(s, c, e) ? -1 : 0;
+        return refill(s, c, e) || sink_start(j, e) ? -1 : 0;
 }
 
-/* An orderly end drew everything into the file and removed the journal: what the file has is the body now. */
-static bool journal_is_gone(const struct sink *s, const struct commit *c)
+static int next_file(struct sink *s, struct err *e)
 {
-        char path[SINK_PATH_MAX + 16];
-        snprintf(path, sizeof(path), "%s.journal", s->path);
-        return s->groups && c->jlen && access(path, F_OK) != 0;
+        s->rotated++;
+        return sink_fresh(s, e);
 }
 
 int commit_resume(struct sink *s, const struct commit *c, struct err *e)
 {
         s->rotated = c->rotated;
-        if (moved_away(s, c)) {
-                s->rotated++;
-                return sink_fresh(s, e);
-        }
+        if (rotates(s, c) && access(s->path, F_OK) && errno == ENOENT)
+                return next_file(s, e);
         if (open_existing(s, e))
                 return -1;
-        if (s->file_end < c->body)
-                return too_short(s, c->body, e);
+        if (c->rotating && !is_vouched(s, c) && holds_nothing(s)) { /* the next one, just begun */
+                place_close(s);
+                return next_file(s, e);
+        }
+        if (check_mark(s, c->body, c->mark, rotates(s, c) ? MOVE_AWAY : BRING_BACK, e))
+                return -1;
         if (journal_is_gone(s, c))
                 return sink_go_on(s, e);
         sink_state_reset(s);

@@ -17,6 +17,7 @@ struct csv {
 struct csv_field {
         const char *name;
         void (*put)(struct fmt *, struct out_buf *, const struct record *);
+        bool by_default; /* one of the columns when none are asked for */
 };
 
 static void put_ip(struct fmt *f, struct out_buf *b, const struct record *r)
@@ -137,32 +138,29 @@ static void put_icmp_code(struct fmt *f, struct out_buf *b, const struct record 
 }
 
 static const struct csv_field all_fields[] = {
-        {"ip", put_ip},
-        {"port", put_port},
-        {"proto", put_proto},
-        {"state", put_state},
-        {"timestamp", fmt_when},
-        {"time", put_time},
-        {"reason", put_reason},
-        {"ttl", put_ttl},
-        {"rtt_ms", put_rtt},
-        {"names", put_names},
-        {"reporter", put_reporter},
-        {"mac", put_mac},
-        {"service", put_service},
-        {"app", put_app},
-        {"banner", put_banner},
-        {"tcp_flags", put_flags},
-        {"icmp_type", put_icmp_type},
-        {"icmp_code", put_icmp_code},
+        {"ip", put_ip, true},
+        {"port", put_port, true},
+        {"proto", put_proto, true},
+        {"state", put_state, true},
+        {"timestamp", fmt_when, true},
+        {"time", put_time, false},
+        {"reason", put_reason, true},
+        {"ttl", put_ttl, true},
+        {"rtt_ms", put_rtt, true},
+        {"names", put_names, true},
+        {"reporter", put_reporter, false},
+        {"mac", put_mac, false},
+        {"service", put_service, false},
+        {"app", put_app, true},
+        {"banner", put_banner, true},
+        {"tcp_flags", put_flags, false},
+        {"icmp_type", put_icmp_type, false},
+        {"icmp_code", put_icmp_code, false},
 };
 
-static const char default_fields[] = "ip,port,proto,state,timestamp,reason,ttl,rtt_ms,names,app,banner";
-
-const char *out_field_names(void)
+const char *out_field_name(size_t i)
 {
-        return "ip,port,proto,state,timestamp,time,reason,ttl,rtt_ms,names,reporter,mac,service,app,banner,"
-               "tcp_flags,icmp_type,icmp_code";
+        return i < ARRAY_LEN(all_fields) ? all_fields[i].name : NULL;
 }
 
 static const struct csv_field *field_by_name(struct span name)
@@ -184,6 +182,17 @@ static struct span next_name(const char **list)
         return span_of(p, n);
 }
 
+static int unknown_field(struct span name, struct err *e)
+{
+        char known[256];
+        struct wr w = wr_of(known, sizeof(known) - 1);
+        for (size_t i = 0; out_field_name(i); i++)
+                wr_fmt(&w, "%s%s", i ? "," : "", out_field_name(i));
+        known[wr_len(&w)] = 0;
+        return err_set(e, 0, "unknown field \"%.*s\" in --output-fields; known: %s", (int)name.n,
+                       name.n ? (const char *)name.p : "", known);
+}
+
 int csv_check(const char *fields, struct err *e)
 {
         size_t n = 0;
@@ -192,8 +201,7 @@ int csv_check(const char *fields, struct err *e)
         for (const char *p = fields; *p || n == 0; n++) {
                 struct span name = next_name(&p);
                 if (!field_by_name(name))
-                        return err_set(e, 0, "unknown field \"%.*s\" in --output-fields; known: %s",
-                                       (int)name.n, name.n ? (const char *)name.p : "", out_field_names());
+                        return unknown_field(name, e);
         }
         if (n > CSV_MAX)
                 return err_set(e, 0, "--output-fields names %zu fields; at most %d are possible", n, CSV_MAX);
@@ -203,9 +211,12 @@ int csv_check(const char *fields, struct err *e)
 static void setup(void *st)
 {
         struct csv *c = st;
-        const char *list = c->f.conf->fields ? c->f.conf->fields : default_fields;
+        const char *list = c->f.conf->fields;
         svc_load();
-        while (*list && c->n < CSV_MAX) {
+        for (size_t i = 0; !list && i < ARRAY_LEN(all_fields); i++)
+                if (all_fields[i].by_default)
+                        c->fields[c->n++] = &all_fields[i];
+        while (list && *list && c->n < CSV_MAX) {
                 const struct csv_field *field = field_by_name(next_name(&list));
                 if (field)
                         c->fields[c->n++] = field;
@@ -253,9 +264,7 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_csv = {.name = "csv",
-                                .letter = "",
                                 .ext = "csv",
-                                .summary = "comma-separated values (--output-fields)",
                                 .state_size = sizeof(struct csv),
                                 .setup = setup,
                                 .begin = begin,

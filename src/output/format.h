@@ -42,6 +42,7 @@ void fmt_ip(struct out_buf *, const struct ip_addr *);
 void fmt_when(struct fmt *, struct out_buf *, const struct record *); /* seconds since the epoch */
 struct span fmt_reason(struct fmt *, const struct record *);
 void fmt_reason_put(struct fmt *, struct out_buf *, const struct record *);
+void fmt_port(struct out_buf *, const struct record *); /* "80/tcp" */
 void fmt_app(struct out_buf *, uint16_t app);
 void fmt_mac(struct out_buf *, const uint8_t mac[6]);
 void fmt_ms(struct out_buf *, uint64_t us);             /* microseconds as "1.234" milliseconds */
@@ -50,8 +51,8 @@ void fmt_json(struct out_buf *, struct span);           /* other than plain byte
 void fmt_xml_plain(struct out_buf *, const char *text); /* our own text as an attribute value: XML entities */
 void fmt_gmt(struct out_buf *, uint64_t wall_ns);       /* "Sat Nov 21 00:03:58 2026" */
 void fmt_iso(struct out_buf *, uint64_t wall_ns);       /* "2026-11-21T00:03:58Z" */
-const char *fmt_version(const struct out_run *);        /* "Masscan 1.3.2" or "Trawl 0.1.0" */
 bool fmt_same_port(const struct record *, const struct record *);
+bool fmt_tells_reporter(const struct record *); /* did somebody else than the target itself speak? */
 static inline bool fmt_is_banner(const struct record *r)
 {
         return r->state == PORT_BANNER;
@@ -74,13 +75,25 @@ const char *svc_nmap_name(uint16_t port, uint8_t proto); /* nmap's own table whe
  * NULL: none) and at most one that is torn. */
 typedef bool tail_line_fn(struct span line);
 int64_t tail_lines(struct span file, size_t head, tail_line_fn *whole, tail_line_fn *ends, bool *empty);
+/* the same for formats without a header: -1 also when no record is there */
+int64_t tail_only_lines(struct span file, tail_line_fn *whole, bool *empty);
+bool tail_hash_line(struct span line); /* "#masscan" or "# end" */
 /* the last `needle` that starts before `end`; -1: none */
 int64_t tail_find(struct span file, size_t end, const char *needle);
+/* Stands behind byte `from` this trailer and nothing else? Dates in it may differ. */
+bool tail_is(struct span file, size_t from, struct span trailer);
 bool tail_starts(struct span, const char *text);
 bool tail_ends(struct span, const char *text);
 bool tail_has(struct span, const char *text);
 
-/* the trailer of formats that have none */
+/* ---- text.c: what several formats begin and end with
+ * ----------------------------------------------------------------------------------------------------- */
+void fmt_initiated(const struct fmt *, struct out_buf *); /* "# Trawl 0.1.0 scan initiated DATE" */
+void fmt_done(const void *st, struct out_buf *, uint64_t now_wall_ns);     /* "# Trawl done at DATE" */
+void fmt_hash_masscan(void *st, struct out_buf *);                         /* "#masscan" */
+void fmt_hash_end(const void *st, struct out_buf *, uint64_t now_wall_ns); /* "# end" */
+void fmt_setup_services(void *st);
+/* for formats that have none */
 void fmt_no_trailer(const void *st, struct out_buf *, uint64_t now_wall_ns);
 void fmt_no_header(void *st, struct out_buf *);
 void fmt_no_record(void *st, struct out_buf *, const struct record *);

@@ -6,12 +6,6 @@
  */
 #include "format.h"
 
-static void setup(void *st)
-{
-        (void)st;
-        svc_load();
-}
-
 static void ports_part(struct out_buf *b, const char *what, uint32_t n, const char *list)
 {
         buf_str(b, what);
@@ -25,10 +19,7 @@ static void ports_part(struct out_buf *b, const char *what, uint32_t n, const ch
 static void begin(void *st, struct out_buf *b)
 {
         const struct fmt *f = st;
-        BUF_LIT(b, "# ");
-        buf_str(b, fmt_version(f->run));
-        BUF_LIT(b, " scan initiated ");
-        fmt_gmt(b, f->opened_wall_ns);
+        fmt_initiated(f, b);
         BUF_LIT(b, "\n# Ports scanned: ");
         ports_part(b, "TCP", f->run->n_tcp, f->run->ports_tcp);
         ports_part(b, " UDP", f->run->n_udp, f->run->ports_udp);
@@ -123,14 +114,6 @@ static void host(void *st, struct out_buf *b, const struct record *const *recs, 
                         banner(b, recs[i]);
 }
 
-static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
-{
-        const struct fmt *f = st;
-        buf_str(b, f->run->as_masscan ? "# Masscan done at " : "# Trawl done at ");
-        fmt_gmt(b, now_wall_ns);
-        buf_u8(b, '\n');
-}
-
 /* The trailer is shorter than the part of a record up to its last mark, so no splice with it looks whole. */
 static bool whole(struct span line)
 {
@@ -161,13 +144,12 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_grepable = {.name = "grepable",
-                                     .letter = "G",
+                                     .aliases = "greppable gnmap",
                                      .ext = "gnmap",
-                                     .summary = "masscan's grepable lines",
                                      .state_size = sizeof(struct fmt),
-                                     .setup = setup,
+                                     .setup = fmt_setup_services,
                                      .begin = begin,
                                      .record = record,
                                      .host = host,
-                                     .trailer = trailer,
+                                     .trailer = fmt_done,
                                      .body_end = body_end};

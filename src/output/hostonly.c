@@ -26,14 +26,11 @@ static bool whole(struct span line)
 
 static int64_t body_end(struct span file, bool *empty)
 {
-        int64_t end = tail_lines(file, 0, whole, NULL, empty);
-        return end > 0 ? end : -1;
+        return tail_only_lines(file, whole, empty);
 }
 
 const struct out_ops out_hostonly = {.name = "hostonly",
-                                     .letter = "H",
                                      .ext = "hosts",
-                                     .summary = "addresses only",
                                      .state_size = sizeof(struct fmt),
                                      .begin = fmt_no_header,
                                      .record = record,

@@ -12,9 +12,7 @@ static void discovered(struct fmt *f, struct out_buf *b, const struct record *r)
         BUF_LIT(b, "Discovered ");
         buf_str(b, result_state_name(r->state));
         BUF_LIT(b, " port ");
-        buf_dec(b, r->who.port);
-        buf_u8(b, '/');
-        buf_str(b, result_proto_name(r->who.proto));
+        fmt_port(b, r);
         BUF_LIT(b, " on ");
         fmt_ip(b, &r->who.ip);
         if (r->n_names) {
@@ -36,9 +34,7 @@ static void discovered(struct fmt *f, struct out_buf *b, const struct record *r)
 static void banner(struct out_buf *b, const struct record *r)
 {
         BUF_LIT(b, "Banner on port ");
-        buf_dec(b, r->who.port);
-        buf_u8(b, '/');
-        buf_str(b, result_proto_name(r->who.proto));
+        fmt_port(b, r);
         BUF_LIT(b, " on ");
         fmt_ip(b, &r->who.ip);
         BUF_LIT(b, ": [");
@@ -69,14 +65,11 @@ static bool whole(struct span line)
 
 static int64_t body_end(struct span file, bool *empty)
 {
-        int64_t end = tail_lines(file, 0, whole, NULL, empty);
-        return end > 0 ? end : -1;
+        return tail_only_lines(file, whole, empty);
 }
 
 const struct out_ops out_interactive = {.name = "interactive",
-                                        .letter = "",
                                         .ext = "out",
-                                        .summary = "lines for people, as on the terminal",
                                         .state_size = sizeof(struct fmt),
                                         .begin = fmt_no_header,
                                         .record = record,

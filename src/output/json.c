@@ -38,7 +38,7 @@ static void status(struct fmt *f, struct out_buf *b, const struct record *r)
                 BUF_LIT(b, ", \"rtt_ms\": ");
                 fmt_ms(b, r->rtt_us);
         }
-        if (json_tells_reporter(r)) {
+        if (fmt_tells_reporter(r)) {
                 BUF_LIT(b, ", \"reporter\": \"");
                 fmt_ip(b, &r->reporter);
                 buf_u8(b, '"');
@@ -124,9 +124,7 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_json = {.name = "json",
-                                 .letter = "J",
                                  .ext = "json",
-                                 .summary = "JSON array, one object per port",
                                  .state_size = sizeof(struct fmt),
                                  .begin = begin,
                                  .record = record,

@@ -8,9 +8,4 @@
 #include "format.h"
 
 void json_names(struct out_buf *, const struct record *); /* ["a","b"] */
-/* Did somebody else than the target itself speak? */
-static inline bool json_tells_reporter(const struct record *r)
-{
-        return r->reporter.family && !ip_eq(&r->reporter, &r->who.ip);
-}
 #endif

@@ -6,12 +6,6 @@
  */
 #include "format.h"
 
-static void begin(void *st, struct out_buf *b)
-{
-        (void)st;
-        BUF_LIT(b, "#masscan\n");
-}
-
 static void record(void *st, struct out_buf *b, const struct record *r)
 {
         struct fmt *f = st;
@@ -50,21 +44,13 @@ static void host(void *st, struct out_buf *b, const struct record *const *recs, 
                 if (fmt_is_banner(recs[i]))
                         continue;
                 buf_u8(b, ' ');
-                buf_dec(b, recs[i]->who.port);
-                buf_u8(b, '/');
-                buf_str(b, result_proto_name(recs[i]->who.proto));
+                fmt_port(b, recs[i]);
                 if (recs[i]->state != PORT_OPEN) {
                         buf_u8(b, '/');
                         buf_str(b, result_state_name(recs[i]->state));
                 }
         }
         buf_u8(b, '\n');
-}
-
-static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
-{
-        (void)st, (void)now_wall_ns;
-        BUF_LIT(b, "# end\n");
 }
 
 static size_t word(struct span *s)
@@ -111,11 +97,6 @@ static bool whole(struct span line)
                n_when == 10 && is_number(when, n_when, UINT32_MAX);
 }
 
-static bool ends(struct span line)
-{
-        return tail_starts(line, "# end") || tail_starts(line, "#masscan");
-}
-
 /* unicornscan files begin alike: their first record tells. */
 static int64_t body_end(struct span file, bool *empty)
 {
@@ -124,16 +105,14 @@ static int64_t body_end(struct span file, bool *empty)
         struct span rest = span_of(file.p + 9, file.n - 9);
         if (tail_starts(rest, "TCP ") || tail_starts(rest, "Host: "))
                 return -1;
-        return tail_lines(file, 9, whole, ends, empty);
+        return tail_lines(file, 9, whole, tail_hash_line, empty);
 }
 
 const struct out_ops out_list = {.name = "list",
-                                 .letter = "L",
                                  .ext = "txt",
-                                 .summary = "one line per port, masscan's list",
                                  .state_size = sizeof(struct fmt),
-                                 .begin = begin,
+                                 .begin = fmt_hash_masscan,
                                  .record = record,
                                  .host = host,
-                                 .trailer = trailer,
+                                 .trailer = fmt_hash_end,
                                  .body_end = body_end};

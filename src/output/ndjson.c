@@ -36,7 +36,7 @@ static void status(struct fmt *f, struct out_buf *b, const struct record *r)
                 BUF_LIT(b, ",\"rtt_ms\":");
                 fmt_ms(b, r->rtt_us);
         }
-        if (json_tells_reporter(r)) {
+        if (fmt_tells_reporter(r)) {
                 BUF_LIT(b, ",\"reporter\":\"");
                 fmt_ip(b, &r->reporter);
                 buf_u8(b, '"');
@@ -108,9 +108,7 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_ndjson = {.name = "ndjson",
-                                   .letter = "D",
                                    .ext = "ndjson",
-                                   .summary = "one JSON object per line; best for pipes",
                                    .state_size = sizeof(struct fmt),
                                    .begin = fmt_no_header,
                                    .record = record,

@@ -65,14 +65,11 @@ static bool whole(struct span line)
 
 static int64_t body_end(struct span file, bool *empty)
 {
-        int64_t end = tail_lines(file, 0, whole, NULL, empty);
-        return end > 0 ? end : -1;
+        return tail_only_lines(file, whole, empty);
 }
 
 const struct out_ops out_nmap_list = {.name = "nmap-list",
-                                      .letter = "",
                                       .ext = "sh",
-                                      .summary = "one ready nmap command per host with open ports",
                                       .state_size = sizeof(struct fmt),
                                       .grouped = true,
                                       .begin = fmt_no_header,

@@ -12,9 +12,8 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_none = {.name = "none",
-                                 .letter = "",
+                                 .aliases = "null",
                                  .ext = "none",
-                                 .summary = "nothing at all",
                                  .state_size = sizeof(struct fmt),
                                  .begin = fmt_no_header,
                                  .record = fmt_no_record,

@@ -5,19 +5,10 @@
  */
 #include "format.h"
 
-static void setup(void *st)
-{
-        (void)st;
-        svc_load();
-}
-
 static void begin(void *st, struct out_buf *b)
 {
         const struct fmt *f = st;
-        BUF_LIT(b, "# ");
-        buf_str(b, fmt_version(f->run));
-        BUF_LIT(b, " scan initiated ");
-        fmt_gmt(b, f->opened_wall_ns);
+        fmt_initiated(f, b);
         BUF_LIT(b, " as: ");
         fmt_text(b, span_str(f->run->command_line ? f->run->command_line : ""));
         BUF_LIT(b, "\n\n");
@@ -38,9 +29,7 @@ static void columns(struct out_buf *b)
 static void port(struct fmt *f, struct out_buf *b, const struct record *r)
 {
         size_t start = b->n;
-        buf_dec(b, r->who.port);
-        buf_u8(b, '/');
-        buf_str(b, result_proto_name(r->who.proto));
+        fmt_port(b, r);
         pad_to(b, start, 11);
         buf_str(b, result_state_name(r->state));
         pad_to(b, start, 21);
@@ -56,7 +45,7 @@ static void port(struct fmt *f, struct out_buf *b, const struct record *r)
         }
         pad_to(b, start, 55);
         fmt_reason_put(f, b, r);
-        if (r->reporter.family && !ip_eq(&r->reporter, &r->who.ip)) {
+        if (fmt_tells_reporter(r)) {
                 BUF_LIT(b, " from ");
                 fmt_ip(b, &r->reporter);
         }
@@ -66,9 +55,7 @@ static void port(struct fmt *f, struct out_buf *b, const struct record *r)
 static void banner(struct out_buf *b, const struct record *r)
 {
         BUF_LIT(b, "| ");
-        buf_dec(b, r->who.port);
-        buf_u8(b, '/');
-        buf_str(b, result_proto_name(r->who.proto));
+        fmt_port(b, r);
         buf_u8(b, ' ');
         fmt_app(b, r->app);
         BUF_LIT(b, ": ");
@@ -106,14 +93,6 @@ static void host(void *st, struct out_buf *b, const struct record *const *recs, 
         buf_u8(b, '\n');
 }
 
-static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
-{
-        const struct fmt *f = st;
-        buf_str(b, f->run->as_masscan ? "# Masscan done at " : "# Trawl done at ");
-        fmt_gmt(b, now_wall_ns);
-        buf_u8(b, '\n');
-}
-
 static int64_t body_end(struct span file, bool *empty)
 {
         if ((!tail_starts(file, "# Trawl ") && !tail_starts(file, "# Masscan ")) || file.n < 16)
@@ -128,14 +107,13 @@ static int64_t body_end(struct span file, bool *empty)
 }
 
 const struct out_ops out_normal = {.name = "normal",
-                                   .letter = "N",
+                                   .aliases = "text nmap",
                                    .ext = "nmap",
-                                   .summary = "text for people, grouped by host",
                                    .state_size = sizeof(struct fmt),
                                    .grouped = true,
-                                   .setup = setup,
+                                   .setup = fmt_setup_services,
                                    .begin = begin,
                                    .record = fmt_no_record,
                                    .host = host,
-                                   .trailer = trailer,
+                                   .trailer = fmt_done,
                                    .body_end = body_end};

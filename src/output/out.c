@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <strings.h>
 
 const struct out_ops *const out_table[] = {&out_list,     &out_grepable, &out_xml,         &out_xml_nmap,
                                            &out_json,     &out_ndjson,   &out_binary,      &out_unicornscan,
@@ -20,20 +21,23 @@ struct out {
         size_t n;
 };
 
-const struct out_ops *out_by_name(const char *name)
+/* Is `word` one of the words of the list? */
+static bool is_word_of(const char *list, const char *word)
 {
-        if (strcmp(name, "greppable") == 0)
-                name = "grepable";
-        for (size_t i = 0; out_table[i]; i++)
-                if (strcmp(out_table[i]->name, name) == 0)
-                        return out_table[i];
-        return NULL;
+        size_t n = strlen(word);
+        for (const char *p = list; p && *p;) {
+                size_t step = strcspn(p, " ");
+                if (step == n && strncasecmp(p, word, n) == 0)
+                        return true;
+                p += step + (p[step] == ' ');
+        }
+        return false;
 }
 
-const struct out_ops *out_by_letter(char letter)
+const struct out_ops *out_by_name(const char *name)
 {
         for (size_t i = 0; out_table[i]; i++)
-                if (letter && out_table[i]->letter[0] == letter)
+                if (is_word_of(out_table[i]->name, name) || is_word_of(out_table[i]->aliases, name))
                         return out_table[i];
         return NULL;
 }
@@ -66,7 +70,7 @@ static int check_file(const struct out_conf *c, size_t i, struct err *e)
 {
         const struct out_file *f = &c->files[i];
         if (!f->format || !out_by_name(f->format))
-                return err_set(e, 0, "unknown output format \"%s\"; --help lists them",
+                return err_set(e, 0, "unknown output format \"%s\"; --version lists them",
                                f->format ? f->format : "");
         if (!f->path || !*f->path)
                 return err_set(e, 0, "the %s output has no file name; use -oX FILE or --output-filename",

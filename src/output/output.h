@@ -45,7 +45,8 @@ enum { OUT_PENDING_MAX = 64 << 20 };
  * when it reaches the file. */
 struct out_buf;
 struct out_ops {
-        const char *name, *letter, *ext, *summary; /* letter: the X of -oX, "" none */
+        const char *name, *ext;
+        const char *aliases; /* other names, separated by blanks; NULL: none */
         size_t state_size;
         bool grouped; /* needs the whole host at once: records are held back (bounded; told in the docs) */
         void (*setup)(void *st); /* may be NULL: prepares the state, also of a file that goes on */
@@ -62,10 +63,9 @@ struct out_ops {
         void (*recount)(void *st,
                         struct span body); /* may be NULL: what the trailer counts, from an old body */
 };
-extern const struct out_ops *const out_table[]; /* NULL-ended */
-const struct out_ops *out_by_name(const char *name);
-const struct out_ops *out_by_letter(char letter);
-const char *out_field_names(void); /* for the help */
+extern const struct out_ops *const out_table[];      /* NULL-ended */
+const struct out_ops *out_by_name(const char *name); /* or alias, in any case of letters */
+const char *out_field_name(size_t i);                /* the columns of CSV, NULL after the last */
 
 struct out;
 int out_check(const struct out_conf *, struct err *); /* formats, fields, paths: before anything is opened */
@@ -78,8 +78,9 @@ int out_flush(struct out *, bool all, struct err *);
 size_t out_pending(const struct out *); /* buffered bytes */
 bool out_broken_pipe(
         const struct out *); /* the reader of a pipe is gone: nobody wants the results any more */
-/* Rotation happens inside out_flush, on time and size. Before the rename the hook is called, so that a
- * checkpoint can be taken at that very moment. */
+/* Rotation happens inside out_flush, on time and size. The hook is called before the rename and again when
+ * the next file has begun, so that a checkpoint can be taken at either moment: a file that no checkpoint
+ * knows holds no records yet. */
 void out_on_rotate(struct out *, void (*hook)(void *), void *arg);
 /* For the checkpoint: one line of text per output (no newlines inside) that says how far the file is good.
  * Take it after an out_flush(all) that returned 0. Returns 0; -1: there is no output i, or `cap` is too small

@@ -2,8 +2,8 @@
 /*
  * place: bytes onto the disk. A regular file gets records and trailer in one write over the old trailer; a
  * grouped one, whose whole tail changes, is written beside and renamed; a pipe gets records only. Invariant:
- * a write that fails leaves the file as it was before, trailer and all, and the bytes in the buffer.
- * References: pwritev(2), fallocate(2), rename(2).
+ * a write that fails leaves the file as it was before, trailer and all, and the bytes in the buffer; no file
+ * beside the output is ever written over. References: pwritev(2), fallocate(2), open(2) O_TMPFILE, rename(2).
  */
 #include "sink.h"
 #include <errno.h>
@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+enum { NAMES_MAX = 1000 };
+
 /* Files made as root under sudo belong to the user who called it. */
 static void give_to_sudo_user(int fd)
 {
@@ -25,39 +27,112 @@ static void give_to_sudo_user(int fd)
                 log_say(LOG_VERBOSE, "an output file stays root's: %s", strerror(errno));
 }
 
+void place_dir(char dir[SINK_PATH_MAX], const char *path)
+{
+        const char *slash = strrchr(path, '/');
+        size_t n = slash ? (size_t)(slash - path) : 0;
+        if (!slash)
+                snprintf(dir, SINK_PATH_MAX, ".");
+        else
+                snprintf(dir, SINK_PATH_MAX, "%.*s", n ? (int)n : 1, path);
+}
+
+void place_journal(char name[SINK_PATH_MAX], const struct sink *s)
+{
+        snprintf(name, SINK_PATH_MAX, "%.*s.journal", PATH_ROOM, s->path);
+}
+
+/* ---- beside the file: what is to take its place
+ * ----------------------------------------------------------------------------------------------------- */
+/* FILE.new, FILE.new.1, …: the first that nobody has becomes the name of `fd`, or (-1) of an empty file.
+ * Returns the descriptor, or -1. */
+static int claim_name(struct sink *s, int fd)
+{
+        char self[32], more[16] = "";
+        snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+        for (unsigned i = 1; i <= NAMES_MAX; i++) {
+                snprintf(s->beside, sizeof(s->beside), "%.*s.new%s", PATH_ROOM, s->path, more);
+                if (fd >= 0 && linkat(AT_FDCWD, self, AT_FDCWD, s->beside, AT_SYMLINK_FOLLOW) == 0)
+                        return fd;
+                int made = fd < 0 ? open(s->beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
+                if (made >= 0)
+                        return made;
+                if (errno != EEXIST)
+                        break;
+                snprintf(more, sizeof(more), ".%u", i);
+        }
+        s->beside[0] = 0;
+        return -1;
+}
+
+static void drop_beside(struct sink *s)
+{
+        if (s->beside[0])
+                unlink(s->beside);
+        s->beside[0] = 0;
+}
+
+/* A file without a name leaves nothing behind when the process is killed; file systems that have no such get
+ * one with a name that was free. */
+static int open_beside(struct sink *s)
+{
+        char dir[SINK_PATH_MAX];
+        drop_beside(s);
+        place_dir(dir, s->path);
+        int fd = access("/proc/self/fd", X_OK) ? -1 : open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+        return fd >= 0 ? fd : claim_name(s, -1);
+}
+
+/* When it fails, what was written stays under the name it got. */
+static int take_place(struct sink *s, int fd)
+{
+        if ((!s->beside[0] && claim_name(s, fd) < 0) || rename(s->beside, s->path))
+                return -1;
+        s->beside[0] = 0;
+        return 0;
+}
+
+/* ---- opening
+ * ----------------------------------------------------------------------------------------------------- */
 /* A new file gets its name with its first bytes: whoever finds it finds header and trailer. */
-static int open_any(struct sink *s, bool keep)
+static int open_any(struct sink *s)
 {
         struct stat st;
-        bool there = stat(s->path, &st) == 0;
-        s->unborn = !there && !keep;
-        if (there && !S_ISREG(st.st_mode)) /* a FIFO opened for reading too would never see its reader go */
-                return open(s->path, O_WRONLY | O_CLOEXEC);
-        if (there || keep)
-                return open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+        s->unborn = stat(s->path, &st) != 0;
+        if (!s->unborn) /* a FIFO opened for reading too would never see its reader go */
+                return open(s->path, (S_ISREG(st.st_mode) ? O_RDWR : O_WRONLY) | O_CLOEXEC);
+        int fd = open_beside(s);
         if (fd >= 0)
                 give_to_sudo_user(fd);
         return fd;
 }
 
-int place_open(struct sink *s, bool keep, struct err *e)
+int place_open(struct sink *s, struct err *e)
 {
         struct stat st;
-        s->fd = open_any(s, keep);
+        s->fd = open_any(s);
         if (s->fd < 0)
                 return err_set(e, errno, "cannot open the output file \"%s\": %s", s->path, strerror(errno));
         if (fstat(s->fd, &st))
                 return err_set(e, errno, "cannot look at \"%s\": %s", s->path, strerror(errno));
         s->stream = !S_ISREG(st.st_mode);
-        s->dev = st.st_dev;
-        s->ino = st.st_ino;
         s->file_end = s->stream ? 0 : (uint64_t)st.st_size;
-        if (!keep)
-                s->body_len = 0;
         return 0;
 }
 
+void place_close(struct sink *s)
+{
+        struct stat st;
+        if (s->fd < 0 || s->is_stdout)
+                return;
+        if (s->unborn && fstat(s->fd, &st) == 0 && st.st_size == 0)
+                drop_beside(s);
+        close(s->fd);
+        s->fd = -1;
+}
+
+/* ---- writing
+ * ----------------------------------------------------------------------------------------------------- */
 static void draw_host(void *arg, const struct record *const *recs, size_t n)
 {
         struct sink *s = arg;
@@ -141,6 +216,14 @@ static int say_failed(const struct sink *s, int why, struct err *e)
                        strerror(why), sink_pending(s), mend);
 }
 
+static int say_unplaced(const struct sink *s, int why, struct err *e)
+{
+        if (!s->beside[0])
+                return say_failed(s, why, e);
+        return err_set(e, why, "cannot make \"%s\": %s; its results so far are in \"%s\"", s->path,
+                       strerror(why), s->beside);
+}
+
 static int place_over(struct sink *s, struct err *e)
 {
         uint64_t end = s->body_len + s->buf.n + s->tail.n;
@@ -153,11 +236,11 @@ static int place_over(struct sink *s, struct err *e)
         }
         if (end < s->file_end && ftruncate(s->fd, (off_t)end))
                 return say_failed(s, errno, e);
+        if (s->unborn && take_place(s, s->fd))
+                return say_unplaced(s, errno, e);
+        s->unborn = false;
         s->file_end = end;
         placed(s);
-        if (s->unborn && rename(s->beside, s->path))
-                return err_set(e, errno, "cannot make \"%s\": %s", s->path, strerror(errno));
-        s->unborn = false;
         return 0;
 }
 
@@ -178,24 +261,30 @@ static int copy_body(int from, int to, uint64_t n)
         return 0;
 }
 
-/* The grouped file anew under another name, then renamed over the old: no moment at which it does not parse.
- */
+/* May the name not be given to another file? The file itself can still be written. */
+static bool name_is_fixed(int why)
+{
+        return why == EACCES || why == EPERM || why == EROFS || why == EBUSY;
+}
+
+/* The grouped file anew beside the old one, then renamed over it: no moment at which it does not parse. */
 static int place_beside(struct sink *s, struct err *e)
 {
         struct stat st;
-        int fd = open(s->beside, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
-                return place_over(s, e);
+        int fd = open_beside(s);
         if (fd < 0)
-                return say_failed(s, errno, e);
+                return name_is_fixed(errno) ? place_over(s, e) : say_failed(s, errno, e);
         if (fstat(s->fd, &st) == 0 && (fchmod(fd, st.st_mode & 07777) || fchown(fd, st.st_uid, st.st_gid)))
                 log_say(LOG_VERBOSE, "\"%s\" may not keep its owner: %s", s->path, strerror(errno));
-        if (copy_body(s->fd, fd, s->body_len) || all_of(fd, &s->buf, &s->tail, s->body_len) ||
-            rename(s->beside, s->path)) {
+        bool written =
+                copy_body(s->fd, fd, s->body_len) == 0 && all_of(fd, &s->buf, &s->tail, s->body_len) == 0;
+        if (!written || take_place(s, fd)) {
                 int why = errno;
                 close(fd);
-                unlink(s->beside);
-                return say_failed(s, why, e);
+                if (written && !name_is_fixed(why))
+                        return say_unplaced(s, why, e);
+                drop_beside(s);
+                return written ? place_over(s, e) : say_failed(s, why, e);
         }
         close(s->fd);
         s->fd = fd;

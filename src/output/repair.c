@@ -61,18 +61,6 @@ static int make_end(struct mended *m, const struct out_ops *ops, struct span bod
         return 0;
 }
 
-/* Nothing but the trailer's dates may differ: then the file was whole. Length and last byte are not enough: a
- * write that was cut inside the old trailer leaves both. Its first bytes hold no date, and no record begins
- * like them. */
-static bool was_whole(struct span file, size_t keep, const struct out_buf *end)
-{
-        enum { DATELESS = 6 };
-        if (file.n - keep != end->n)
-                return false;
-        return end->n == 0 || (file.p[file.n - 1] == end->p[end->n - 1] &&
-                               memcmp(file.p + keep, end->p, MIN(end->n, (size_t)DATELESS)) == 0);
-}
-
 static int write_end(const char *path, size_t keep, const struct out_buf *end, struct err *e)
 {
         int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
@@ -96,7 +84,7 @@ static int mend(const char *path, struct span file, char *report, size_t cap, st
                 return err_set(e, 0, "\"%s\" cannot be mended: it is not a file of any known format", path);
         if (make_end(&m, ops, span_of(file.p, (size_t)keep), empty, e))
                 goto free_end;
-        if (was_whole(file, (size_t)keep, &m.buf)) {
+        if (tail_is(file, (size_t)keep, span_of(m.buf.p, m.buf.n))) {
                 snprintf(report, cap, "%s: format %s, whole: nothing to mend", path, ops->name);
                 rc = 0;
                 goto free_end;

@@ -2,7 +2,8 @@
 /*
  * rotate: finished files get a name of their own: DIR/YYMMDD-HHMMSS-NAME by time (local time of the opening),
  * DIR/STEM-00000.EXT by size. Called by the sink when a file is complete with its trailer. Invariant: no file
- * is ever overwritten, and the hook is called while the old name still holds. Reference: renameat2(2).
+ * is ever overwritten; the hook is called while the old name still holds, and again before the next file gets
+ * records. Reference: renameat2(2).
  */
 #include "sink.h"
 #include <errno.h>
@@ -15,24 +16,13 @@
 
 enum { TRIES_MAX = 100000 };
 
-/* The directory part of a path, "." when there is none. */
-static void directory_of(char out[SINK_PATH_MAX], const char *path)
-{
-        const char *slash = strrchr(path, '/');
-        size_t n = slash ? (size_t)(slash - path) : 0;
-        if (!slash)
-                snprintf(out, SINK_PATH_MAX, ".");
-        else
-                snprintf(out, SINK_PATH_MAX, "%.*s", n ? (int)n : 1, path);
-}
-
 int rotate_check(const struct out_conf *c, const char *path, struct err *e)
 {
         char dir[SINK_PATH_MAX];
         struct stat live, away;
         if ((!c->rotate_ns && !c->rotate_bytes) || !c->rotate_dir)
                 return 0;
-        directory_of(dir, path);
+        place_dir(dir, path);
         if (stat(c->rotate_dir, &away) || !S_ISDIR(away.st_mode))
                 return err_set(e, ENOTDIR, "--rotate-dir \"%s\" is not a directory; make it first",
                                c->rotate_dir);
@@ -59,7 +49,7 @@ void rotate_plan(struct sink *s, uint64_t now)
 bool rotate_is_due(const struct sink *s, uint64_t now)
 {
         bool any = s->st->items || (s->groups && groups_count(s->groups));
-        if (s->stream || s->is_journal || s->fd < 0 || !any)
+        if (s->stream || s->fd < 0 || !any)
                 return false;
         if (s->conf->rotate_ns && now >= s->rotate_due_wall_ns)
                 return true;
@@ -106,7 +96,7 @@ static int move_away(struct sink *s, struct err *e)
 {
         char dir[SINK_PATH_MAX], to[2 * SINK_PATH_MAX + 64];
         const char *slash = strrchr(s->path, '/'), *base = slash ? slash + 1 : s->path;
-        directory_of(dir, s->path);
+        place_dir(dir, s->path);
         for (unsigned i = 0; i < TRIES_MAX; i++) {
                 if (s->conf->rotate_ns)
                         name_by_time(to, sizeof(to), s, s->conf->rotate_dir ? s->conf->rotate_dir : dir, base,
@@ -122,16 +112,6 @@ static int move_away(struct sink *s, struct err *e)
                         break;
         }
         return err_set(e, errno, "cannot rotate \"%s\" to \"%.200s\": %s", s->path, to, strerror(errno));
-}
-
-static void drop_journal(struct sink *s)
-{
-        if (!s->journal)
-                return;
-        unlink(s->journal->path);
-        sink_free(s->journal);
-        s->journal = NULL;
-        s->journal_from = 0;
 }
 
 /* A file that cannot be moved is no reason to hold the scan up: it is whole, and takes what comes. */
@@ -155,17 +135,18 @@ int rotate_now(struct sink *s, bool reopen, struct err *e)
                 return go_on_unrotated(s, &why);
         }
         s->told_rotation = false;
-        close(s->fd);
-        s->fd = -1;
+        place_close(s);
         s->body_len = s->file_end = 0;
         s->tail_disk.n = 0;
         if (s->groups)
                 groups_clear(s->groups);
-        drop_journal(s);
+        sink_drop_journal(s);
         if (!reopen)
                 return 0;
         sink_begin(s);
-        int rc = sink_fresh(s, e);
-        s->rotating = rc != 0;
-        return rc;
+        if (sink_fresh(s, e))
+                return -1;
+        if (s->on_rotate)
+                s->on_rotate(s->on_rotate_arg);
+        return 0;
 }

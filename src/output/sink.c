@@ -5,8 +5,10 @@
  * leaves the buffer only when the file has it.
  */
 #include "sink.h"
+#include "binary.h"
 #include "readscan.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +27,7 @@ static int set_path(struct sink *s, const char *path, struct err *e)
         char *real = realpath(path, NULL);
         int n = snprintf(s->path, sizeof(s->path), "%s", real ? real : path);
         free(real);
-        if (n >= 0 && (size_t)n < sizeof(s->path) - 16)
-                n = snprintf(s->beside, sizeof(s->beside), "%.*s.new", (int)sizeof(s->path) - 16, s->path);
-        if (n < 0 || (size_t)n >= sizeof(s->path) - 16)
+        if (n < 0 || (size_t)n >= PATH_ROOM)
                 return err_set(e, ENAMETOOLONG, "the output file name \"%.80s…\" is too long", path);
         return 0;
 }
@@ -63,10 +63,7 @@ void sink_free(struct sink *s)
 {
         if (!s)
                 return;
-        if (s->fd >= 0 && !s->is_stdout)
-                close(s->fd);
-        if (s->unborn)
-                unlink(s->beside);
+        place_close(s);
         sink_free(s->journal);
         groups_free(s->groups);
         buf_free(&s->buf);
@@ -94,18 +91,47 @@ void sink_begin(struct sink *s)
         s->begun = true;
 }
 
+/* May this file be written as a journal? Not when it is somebody's: what is not empty has to be one. */
+static int check_journal(const char *path, const struct sink *s, struct err *e)
+{
+        uint8_t head[BIN_HEADER_LEN];
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+                return 0;
+        ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+        if (fd >= 0)
+                close(fd);
+        if (n == 0 || (n > 0 && binary_is_journal(span_of(head, (size_t)n))))
+                return 0;
+        return err_set(e, EEXIST,
+                       "\"%s\" is in the way: the journal of \"%s\" would have that name, and it is none; "
+                       "move it, or choose another output file",
+                       path, s->given);
+}
+
 int sink_add_journal(struct sink *s, struct err *e)
 {
-        char path[SINK_PATH_MAX + 16];
+        char path[SINK_PATH_MAX];
         if (!s->groups || s->stream || s->journal || s->run->from_readscan)
                 return 0;
-        snprintf(path, sizeof(path), "%s.journal", s->path);
-        s->journal = sink_new(&out_binary, path, s->conf, s->run, e);
+        place_journal(path, s);
+        if (check_journal(path, s, e))
+                return -1;
+        s->journal = sink_new(&out_journal, path, s->conf, s->run, e);
         if (!s->journal)
                 return -1;
-        s->journal->is_journal = true;
         s->journal->given = s->given;
         return 0;
+}
+
+void sink_drop_journal(struct sink *s)
+{
+        if (!s->journal)
+                return;
+        unlink(s->journal->path);
+        sink_free(s->journal);
+        s->journal = NULL;
+        s->journal_from = 0;
 }
 
 int sink_start(struct sink *s, struct err *e)
@@ -133,13 +159,25 @@ static int start_with_journal(struct sink *s, struct err *e)
         return sink_start(s, e);
 }
 
-int sink_fresh(struct sink *s, struct err *e)
+/* The opened file from its first byte on. What fails can be tried again: the header waits in the buffer. */
+static int start_anew(struct sink *s, struct err *e)
 {
-        if (place_open(s, false, e))
-                return -1;
+        s->body_len = 0;
         if (!s->begun)
                 sink_begin(s);
-        return start_with_journal(s, e);
+        if (start_with_journal(s, e) == 0) {
+                s->rotating = false;
+                return 0;
+        }
+        sink_free(s->journal);
+        s->journal = NULL;
+        place_close(s);
+        return -1;
+}
+
+int sink_fresh(struct sink *s, struct err *e)
+{
+        return place_open(s, e) ? -1 : start_anew(s, e);
 }
 
 /* CSV: are the columns of the file the ones that will be written? */
@@ -148,6 +186,20 @@ static bool same_header(struct sink *s, struct span file)
         s->tail.n = 0;
         s->ops->begin(s->st, &s->tail);
         return file.n >= s->tail.n && s->tail.n && memcmp(file.p, s->tail.p, s->tail.n) == 0;
+}
+
+/* The journal of a scan that was killed may hold records that its file does not have. */
+static int journal_left_behind(const struct sink *s, struct err *e)
+{
+        char path[SINK_PATH_MAX];
+        place_journal(path, s);
+        if (!s->groups || s->run->from_readscan || access(path, F_OK))
+                return 0;
+        return err_set(
+                e, EEXIST,
+                "cannot append to \"%s\": \"%s\" is what a scan that did not end well left, and may hold "
+                "results that the file lacks; --resume that scan, or move it away (--readscan reads it)",
+                s->given, path);
 }
 
 /* Goes on behind the records that the file has. */
@@ -172,7 +224,7 @@ int sink_go_on(struct sink *s, struct err *e)
                                "choose another file",
                                s->given, s->ops->name);
         s->body_len = (uint64_t)end;
-        return start_with_journal(s, e);
+        return journal_left_behind(s, e) ? -1 : start_with_journal(s, e);
 }
 
 int sink_open(struct sink *s, struct err *e)
@@ -183,14 +235,9 @@ int sink_open(struct sink *s, struct err *e)
                 sink_begin(s);
                 return sink_start(s, e);
         }
-        if (!s->append)
-                return sink_fresh(s, e);
-        if (place_open(s, true, e))
+        if (place_open(s, e))
                 return -1;
-        if (s->file_end > 0)
-                return sink_go_on(s, e);
-        close(s->fd);
-        return sink_fresh(s, e);
+        return s->append && s->file_end > 0 ? sink_go_on(s, e) : start_anew(s, e);
 }
 
 /* ---- records
@@ -364,18 +411,17 @@ static int close_stream(struct sink *s, struct err *e)
 
 static int close_file(struct sink *s, struct err *e)
 {
-        if (s->fd < 0)
-                return 0;
+        if (s->fd < 0 && sink_fresh(s, e))
+                return -1;
         if (s->journal && sink_flush(s->journal, true, e))
                 return -1;
         if (place_file(s, e))
                 return s->journal ? err_wrap(e, "the records are safe in \"%s\"", s->journal->path) : -1;
         if (s->keep)
                 return 0;
-        if (s->conf->rotate_ns || s->conf->rotate_bytes)
-                return rotate_now(s, false, e);
-        if (s->journal)
-                unlink(s->journal->path);
+        if ((s->conf->rotate_ns || s->conf->rotate_bytes) && rotate_now(s, false, e))
+                return -1;
+        sink_drop_journal(s);
         return 0;
 }
 

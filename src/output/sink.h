@@ -15,7 +15,12 @@
 #include "groups.h"
 #include <sys/types.h>
 
-enum { SINK_FLUSH_BYTES = 256 << 10, SINK_BUF_MAX = 512 << 20, SINK_PATH_MAX = 4096 };
+enum {
+        SINK_FLUSH_BYTES = 256 << 10,
+        SINK_BUF_MAX = 512 << 20,
+        SINK_PATH_MAX = 4096,
+        PATH_ROOM = SINK_PATH_MAX - 24
+};
 
 struct sink {
         const struct out_ops *ops;
@@ -24,12 +29,12 @@ struct sink {
         const struct out_run *run;
         const char *given;          /* the path as asked for; borrowed */
         char path[SINK_PATH_MAX];   /* the file itself, symbolic links followed */
-        char beside[SINK_PATH_MAX]; /* path.new: what is written before it takes the file's place */
+        char beside[SINK_PATH_MAX]; /* the name of what is to take the file's place; "": it has none */
         int fd;                     /* -1: gone in a rotation, to be opened again */
-        bool stream, is_stdout, append, is_journal, broken_pipe, rotating, failing;
+        bool stream, is_stdout, append, broken_pipe, rotating, failing;
         bool keep;          /* the scan will be gone on with: journal and name stay */
         bool told_rotation; /* that rotation fails was said */
-        bool unborn;        /* a new file, under its other name until its first bytes are in it */
+        bool unborn;        /* a new file, without its name until its first bytes are in it */
         bool begun;         /* the header of the current file is in buf or in the file */
         bool dirty;         /* grouped: held records changed since the file was written */
         struct err last;    /* while failing: why */
@@ -37,9 +42,7 @@ struct sink {
         uint64_t body_len, file_end;
         uint64_t lost; /* records that found the buffer at its ceiling */
         uint64_t flushed_mono_ns, rotate_due_wall_ns;
-        uint64_t rotated; /* files finished so far: the number of the next by size */
-        dev_t dev;
-        ino_t ino;
+        uint64_t rotated;      /* files finished so far: the number of the next by size */
         struct groups *groups; /* grouped: what is held back */
         struct sink *journal;  /* grouped and a regular file: the held records, safe against SIGKILL */
         uint64_t journal_from; /* where in the journal the held records begin */
@@ -51,7 +54,7 @@ struct sink {
 
 struct commit { /* a commit text, read back */
         char format[32], path[SINK_PATH_MAX];
-        uint64_t body, items, tcp_open, tcp_closed, rotated, opened_ns, dev, ino, jfrom, jlen, jitems;
+        uint64_t body, mark, items, tcp_open, tcp_closed, rotated, opened_ns, jfrom, jlen, jmark;
         bool rotating;
 };
 
@@ -66,18 +69,21 @@ int sink_rotate(struct sink *, struct err *); /* when due */
 size_t sink_pending(const struct sink *);
 int sink_close(struct sink *, struct err *);
 void sink_free(struct sink *);
-void sink_begin(struct sink *);       /* a fresh state and header */
-void sink_state_reset(struct sink *); /* a fresh state without header */
-bool sink_is_grouped(const struct sink *);
+void sink_begin(struct sink *);                    /* a fresh state and header */
+void sink_state_reset(struct sink *);              /* a fresh state without header */
 int sink_add_journal(struct sink *, struct err *); /* made, not opened */
+void sink_drop_journal(struct sink *);             /* what it held is in the file */
 int sink_start(struct sink *, struct err *);       /* the first write: header or trailer onto the disk */
 int sink_fresh(struct sink *, struct err *);       /* a new file from its header on; with its journal */
 
 /* ---- place.c: bytes onto the disk */
-int place_open(struct sink *, bool keep, struct err *); /* opens s->path; regular: file_end = its size */
-int place_file(struct sink *, struct err *);            /* buf and trailer into the regular file */
-int place_stream(struct sink *, struct err *);          /* buf into the pipe */
-void place_tail(struct sink *, uint64_t now_wall_ns);   /* s->tail = held hosts and trailer */
+int place_open(struct sink *, struct err *);               /* opens s->path; regular: file_end = its size */
+void place_close(struct sink *);                           /* fd is -1 then */
+int place_file(struct sink *, struct err *);               /* buf and trailer into the regular file */
+int place_stream(struct sink *, struct err *);             /* buf into the pipe */
+void place_tail(struct sink *, uint64_t now_wall_ns);      /* s->tail = held hosts and trailer */
+void place_dir(char dir[SINK_PATH_MAX], const char *path); /* "." when it names none */
+void place_journal(char name[SINK_PATH_MAX], const struct sink *); /* FILE.journal */
 
 /* ---- rotate.c */
 int rotate_check(const struct out_conf *, const char *path, struct err *);

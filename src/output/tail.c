@@ -74,3 +74,25 @@ int64_t tail_lines(struct span f, size_t head, tail_line_fn *whole, tail_line_fn
         }
         return (int64_t)head;
 }
+
+int64_t tail_only_lines(struct span f, tail_line_fn *whole, bool *empty)
+{
+        int64_t end = tail_lines(f, 0, whole, NULL, empty);
+        return end > 0 ? end : -1;
+}
+
+bool tail_hash_line(struct span line)
+{
+        return tail_starts(line, "# end") || tail_starts(line, "#masscan");
+}
+
+/* Length and last byte are not enough: a write that was cut inside the old trailer leaves both. Its first
+ * bytes hold no date, and no record begins like them. */
+bool tail_is(struct span f, size_t from, struct span trailer)
+{
+        enum { DATELESS = 6 };
+        if (f.n - from != trailer.n)
+                return false;
+        return trailer.n == 0 || (f.p[f.n - 1] == trailer.p[trailer.n - 1] &&
+                                  memcmp(f.p + from, trailer.p, MIN(trailer.n, (size_t)DATELESS)) == 0);
+}

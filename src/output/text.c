@@ -64,6 +64,13 @@ void fmt_reason_put(struct fmt *f, struct out_buf *b, const struct record *r)
         buf_put(b, s.p, s.n);
 }
 
+void fmt_port(struct out_buf *b, const struct record *r)
+{
+        buf_dec(b, r->who.port);
+        buf_u8(b, '/');
+        buf_str(b, result_proto_name(r->who.proto));
+}
+
 void fmt_app(struct out_buf *b, uint16_t app)
 {
         const char *name = result_app_name(app);
@@ -163,14 +170,50 @@ void fmt_iso(struct out_buf *b, uint64_t wall_ns)
                 tm.tm_min, tm.tm_sec);
 }
 
-const char *fmt_version(const struct out_run *run)
-{
-        return run->as_masscan ? "Masscan 1.3.2" : "Trawl " TRAWL_VERSION;
-}
-
 bool fmt_same_port(const struct record *a, const struct record *b)
 {
         return a->who.proto == b->who.proto && a->who.port == b->who.port;
+}
+
+bool fmt_tells_reporter(const struct record *r)
+{
+        return r->reporter.family && !ip_eq(&r->reporter, &r->who.ip);
+}
+
+/* ---- what several formats begin and end with
+ * ----------------------------------------------------------------------------------------------------- */
+void fmt_initiated(const struct fmt *f, struct out_buf *b)
+{
+        BUF_LIT(b, "# ");
+        buf_str(b, f->run->as_masscan ? "Masscan 1.3.2" : "Trawl " TRAWL_VERSION);
+        BUF_LIT(b, " scan initiated ");
+        fmt_gmt(b, f->opened_wall_ns);
+}
+
+void fmt_done(const void *st, struct out_buf *b, uint64_t now_wall_ns)
+{
+        const struct fmt *f = st;
+        buf_str(b, f->run->as_masscan ? "# Masscan done at " : "# Trawl done at ");
+        fmt_gmt(b, now_wall_ns);
+        buf_u8(b, '\n');
+}
+
+void fmt_hash_masscan(void *st, struct out_buf *b)
+{
+        (void)st;
+        BUF_LIT(b, "#masscan\n");
+}
+
+void fmt_hash_end(const void *st, struct out_buf *b, uint64_t now_wall_ns)
+{
+        (void)st, (void)now_wall_ns;
+        BUF_LIT(b, "# end\n");
+}
+
+void fmt_setup_services(void *st)
+{
+        (void)st;
+        svc_load();
 }
 
 void fmt_no_trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)

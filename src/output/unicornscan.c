@@ -5,18 +5,6 @@
  */
 #include "format.h"
 
-static void setup(void *st)
-{
-        (void)st;
-        svc_load();
-}
-
-static void begin(void *st, struct out_buf *b)
-{
-        (void)st;
-        BUF_LIT(b, "#masscan\n");
-}
-
 static void other(struct out_buf *b, const struct record *r)
 {
         BUF_LIT(b, "Host: ");
@@ -61,22 +49,11 @@ static void record(void *st, struct out_buf *b, const struct record *r)
                 other(b, r);
 }
 
-static void trailer(const void *st, struct out_buf *b, uint64_t now_wall_ns)
-{
-        (void)st, (void)now_wall_ns;
-        BUF_LIT(b, "# end\n");
-}
-
 static bool whole(struct span line)
 {
         if (tail_starts(line, "TCP "))
                 return tail_has(line, "]\t\tfrom ") && tail_has(line, "  ttl ");
         return tail_starts(line, "Host: ") && tail_ends(line, "////");
-}
-
-static bool ends(struct span line)
-{
-        return tail_starts(line, "# end") || tail_starts(line, "#masscan");
 }
 
 /* list files begin alike: the first record tells, when it is there and no splice with the six bytes of a
@@ -90,16 +67,15 @@ static int64_t body_end(struct span file, bool *empty)
         if (nl && nl - rest.p > 6 && !tail_starts(rest, "TCP ") && !tail_starts(rest, "Host: ") &&
             !tail_starts(rest, "# end"))
                 return -1;
-        return tail_lines(file, 9, whole, ends, empty);
+        return tail_lines(file, 9, whole, tail_hash_line, empty);
 }
 
 const struct out_ops out_unicornscan = {.name = "unicornscan",
-                                        .letter = "U",
+                                        .aliases = "unicorn",
                                         .ext = "uni",
-                                        .summary = "unicornscan-like lines",
                                         .state_size = sizeof(struct fmt),
-                                        .setup = setup,
-                                        .begin = begin,
+                                        .setup = fmt_setup_services,
+                                        .begin = fmt_hash_masscan,
                                         .record = record,
-                                        .trailer = trailer,
+                                        .trailer = fmt_hash_end,
                                         .body_end = body_end};

@@ -38,7 +38,7 @@ void xml_hostname(struct out_buf *b, const char *name)
 
 void xml_reporter(struct out_buf *b, const struct record *r)
 {
-        if (!r->reporter.family || ip_eq(&r->reporter, &r->who.ip))
+        if (!fmt_tells_reporter(r))
                 return;
         BUF_LIT(b, " reason_ip=\"");
         fmt_ip(b, &r->reporter);
@@ -161,7 +161,7 @@ static int64_t body_end(struct span file, bool *empty)
         return xml_body_end(file, "<nmaprun scanner=\"masscan\"", "<scaninfo ", empty);
 }
 
-static uint64_t count(struct span s, const char *needle)
+uint64_t xml_count(struct span s, const char *needle)
 {
         uint64_t n = 0;
         size_t len = strlen(needle);
@@ -180,7 +180,7 @@ static uint64_t count(struct span s, const char *needle)
 static void recount(void *st, struct span body)
 {
         struct fmt *f = st;
-        f->items = count(body, "<host ");
+        f->items = xml_count(body, "<host ");
         f->tcp_open = f->tcp_closed = 0;
         for (struct span left = body; left.n;) {
                 const uint8_t *hit = memmem(left.p, left.n, "<port protocol=\"tcp\"", 20);
@@ -197,9 +197,7 @@ static void recount(void *st, struct span body)
 }
 
 const struct out_ops out_xml = {.name = "xml",
-                                .letter = "X",
                                 .ext = "xml",
-                                .summary = "XML, masscan's dialect (--xml nmap: nmap's)",
                                 .state_size = sizeof(struct fmt),
                                 .begin = begin,
                                 .record = record,

@@ -6,12 +6,6 @@
  */
 #include "xml.h"
 
-static void setup(void *st)
-{
-        (void)st;
-        svc_load();
-}
-
 static void scaninfo(struct out_buf *b, const char *type, const char *proto, uint32_t n, const char *ports)
 {
         if (!n)
@@ -314,23 +308,14 @@ static int64_t body_end(struct span file, bool *empty)
 static void recount(void *st, struct span body)
 {
         struct fmt *f = st;
-        f->items = 0;
-        for (const uint8_t *end = body.p + body.n; body.n;) {
-                const uint8_t *hit = memmem(body.p, body.n, "</host>", 7);
-                if (!hit)
-                        return;
-                f->items++;
-                body = span_of(hit + 7, (size_t)(end - hit) - 7);
-        }
+        f->items = xml_count(body, "</host>");
 }
 
 const struct out_ops out_xml_nmap = {.name = "xml-nmap",
-                                     .letter = "",
                                      .ext = "xml",
-                                     .summary = "XML valid against nmap's DTD, grouped by host",
                                      .state_size = sizeof(struct fmt),
                                      .grouped = true,
-                                     .setup = setup,
+                                     .setup = fmt_setup_services,
                                      .begin = begin,
                                      .record = fmt_no_record,
                                      .host = host,

@@ -317,8 +317,11 @@ static void mask_dates(const char *path)
 
 static void masscan_writes_the_same(void **state)
 {
-        static const struct out_ops *const same[] = {&out_list,     &out_json,        &out_ndjson,
-                                                     &out_grepable, &out_unicornscan, &out_hostonly};
+        static const struct {
+                const struct out_ops *ops;
+                char letter;
+        } same[] = {{&out_list, 'L'},     {&out_json, 'J'},        {&out_ndjson, 'D'},
+                    {&out_grepable, 'G'}, {&out_unicornscan, 'U'}, {&out_hostonly, 'H'}};
         struct record r[16];
         struct made m;
         size_t n = fix_plain(r);
@@ -329,18 +332,18 @@ static void masscan_writes_the_same(void **state)
         fix_write(fix_path("ours.bin"), m.buf.p, m.buf.n);
         buf_free(&m.buf);
         for (size_t i = 0; i < ARRAY_LEN(same); i++) {
-                make(&m, same[i], r, n, AS_IS, true);
+                make(&m, same[i].ops, r, n, AS_IS, true);
                 fix_write(fix_path("ours"), m.buf.p, m.buf.n);
                 buf_free(&m.buf);
                 assert_int_equal(
-                        fix_shell("unshare -n masscan --readscan '%s' --show all -o%s '%s' 2>/dev/null",
-                                  fix_path("ours.bin"), same[i]->letter, fix_path("theirs")),
+                        fix_shell("unshare -n masscan --readscan '%s' --show all -o%c '%s' 2>/dev/null",
+                                  fix_path("ours.bin"), same[i].letter, fix_path("theirs")),
                         0);
                 mask_dates(fix_path("ours"));
                 mask_dates(fix_path("theirs"));
                 assert_true(access(fix_path("theirs"), R_OK) == 0);
                 if (fix_shell("diff -a '%s' '%s' >&2", fix_path("ours"), fix_path("theirs")))
-                        fail_msg("%s differs from masscan's", same[i]->name);
+                        fail_msg("%s differs from masscan's", same[i].ops->name);
         }
 }
 
@@ -483,6 +486,69 @@ static void a_full_buffer_takes_nothing_more(void **state)
         buf_free(&b);
 }
 
+/* Names and other names are one registry: each leads to one format, however it is written. */
+static void formats_are_found_by_every_name(void **state)
+{
+        static const struct {
+                const char *name;
+                const struct out_ops *ops;
+        } rows[] = {{"gnmap", &out_grepable},
+                    {"Greppable", &out_grepable},
+                    {"BIN", &out_binary},
+                    {"text", &out_normal},
+                    {"nmap", &out_normal},
+                    {"null", &out_none},
+                    {"unicorn", &out_unicornscan},
+                    {"XML", &out_xml},
+                    {"gnma", NULL},
+                    {"greppable gnmap", NULL},
+                    {"", NULL},
+                    {" ", NULL}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+                assert_ptr_equal(out_by_name(rows[i].name), rows[i].ops);
+        for (size_t i = 0; out_table[i]; i++) {
+                char words[64];
+                snprintf(words, sizeof(words), "%s %s", out_table[i]->name,
+                         out_table[i]->aliases ? out_table[i]->aliases : out_table[i]->name);
+                for (char *rest = words, *word; (word = strsep(&rest, " "));)
+                        assert_ptr_equal(out_by_name(word), out_table[i]);
+        }
+}
+
+/* What the documentation says of CSV is what the table has. */
+static void csv_columns_are_documented(void **state)
+{
+        char *doc, defaults[200];
+        struct out_conf conf = {0};
+        struct out_buf b;
+        size_t n;
+        struct err e;
+        (void)state;
+        if (access("docs/formats.md", R_OK))
+                skip();
+        struct fmt *st = calloc(1, out_csv.state_size);
+        assert_non_null(st);
+        assert_int_equal(file_read("docs/formats.md", 1 << 20, &doc, &n, &e), 0);
+        for (size_t i = 0; out_field_name(i); i++) {
+                char word[64];
+                snprintf(word, sizeof(word), "`%s`", out_field_name(i));
+                if (!strstr(doc, word))
+                        fail_msg("docs/formats.md lacks %s", word);
+        }
+        st->run = &fix_run;
+        st->conf = &conf;
+        buf_init(&b, 4096);
+        out_csv.setup(st);
+        out_csv.begin(st, &b);
+        snprintf(defaults, sizeof(defaults), "Default: `%.*s`", (int)b.n - 1, (const char *)b.p);
+        if (!strstr(doc, defaults))
+                fail_msg("docs/formats.md lacks %s", defaults);
+        buf_free(&b);
+        free(st);
+        free(doc);
+}
+
 static void csv_fields_are_checked(void **state)
 {
         struct err e;
@@ -490,9 +556,12 @@ static void csv_fields_are_checked(void **state)
         assert_int_equal(csv_check(NULL, &e), 0);
         assert_int_equal(csv_check("ip,port", &e), 0);
         assert_int_equal(csv_check(" ip , banner", &e), 0);
-        assert_int_equal(csv_check(out_field_names(), &e), 0);
+        for (size_t i = 0; out_field_name(i); i++)
+                assert_int_equal(csv_check(out_field_name(i), &e), 0);
         assert_int_equal(csv_check("ip,prot", &e), -1);
         assert_non_null(strstr(e.text, "\"prot\""));
+        for (size_t i = 0; out_field_name(i); i++)
+                assert_non_null(strstr(e.text, out_field_name(i)));
         assert_int_equal(csv_check("", &e), -1);
         assert_int_equal(csv_check("ip,,port", &e), -1);
         assert_int_equal(
@@ -520,6 +589,8 @@ int main(void)
                 cmocka_unit_test(masscan_reads_past_our_facts),
                 cmocka_unit_test(numbers_and_addresses),
                 cmocka_unit_test(a_full_buffer_takes_nothing_more),
+                cmocka_unit_test(formats_are_found_by_every_name),
+                cmocka_unit_test(csv_columns_are_documented),
                 cmocka_unit_test(csv_fields_are_checked),
         };
         return cmocka_run_group_tests(tests, fix_dir_make, fix_dir_drop);

@@ -119,14 +119,13 @@ static void a_longer_old_file_leaves_nothing_behind(void **state)
 struct hook {
         struct out *o;
         unsigned calls;
-        char text[OUT_COMMIT_MAX];
+        char before[OUT_COMMIT_MAX], after[OUT_COMMIT_MAX]; /* what the last rename had on either side */
 };
 
 static void on_rotate(void *arg)
 {
         struct hook *h = arg;
-        h->calls++;
-        assert_int_equal(out_commit_text(h->o, 0, h->text, sizeof(h->text)), 0);
+        assert_int_equal(out_commit_text(h->o, 0, h->calls++ % 2 ? h->after : h->before, OUT_COMMIT_MAX), 0);
 }
 
 static size_t each_file(const char *dir, const char *part, char names[][300], size_t most)
@@ -184,8 +183,10 @@ static void rotation_by_size_loses_and_overwrites_nothing(void **state)
                 assert_true(access(path, F_OK) != 0);
                 if (!lived[i]->grouped) {
                         assert_true(n >= 2);
-                        assert_int_equal(h.calls, n - 1);
-                        assert_non_null(strstr(h.text, "rotating=1"));
+                        assert_int_equal(h.calls, 2 * (n - 1));
+                        assert_non_null(strstr(h.before, "rotating=1"));
+                        assert_non_null(strstr(h.after, "rotating=0"));
+                        assert_non_null(strstr(h.after, " items=0 "));
                 }
         }
 }
@@ -365,7 +366,7 @@ static void resuming_a_shorter_or_missing_file_is_refused(void **state)
         unlink(path);
         assert_int_equal(out_open_resumed(&o, &c, &fix_run, texts, 1, &e), -1);
         assert_non_null(strstr(e.text, "cannot go on"));
-        snprintf(text, sizeof(text), "v1 json body=x");
+        snprintf(text, sizeof(text), "v2 json body=x");
         assert_int_equal(out_open_resumed(&o, &c, &fix_run, texts, 1, &e), -1);
 }
 
@@ -404,7 +405,8 @@ static void resuming_after_an_orderly_end_goes_on(void **state)
         }
 }
 
-/* Killed between the hook and the new file: what was renamed is complete, and the next file starts at 0. */
+/* Killed between the rename and the next file's first records: what was renamed is complete, and the next
+ * file starts at 0. */
 static void resuming_inside_a_rotation_starts_the_next_file(void **state)
 {
         char old[300];
@@ -412,7 +414,6 @@ static void resuming_inside_a_rotation_starts_the_next_file(void **state)
         struct out_file f = {"json", path};
         struct out_conf c = fix_conf(&f, 1);
         struct hook h = {0};
-        const char *texts[1] = {h.text};
         struct err e = {0};
         struct out *o;
         (void)state;
@@ -422,15 +423,20 @@ static void resuming_inside_a_rotation_starts_the_next_file(void **state)
         out_on_rotate(o, on_rotate, &h);
         feed(o, 0, 60);
         flush_all(o);
-        assert_int_equal(h.calls, 1);
+        assert_int_equal(h.calls, 2);
         feed(o, 60, 7); /* of the next file: not in the checkpoint */
+        flush_all(o);
+        struct span begun = fix_read(path);
         close_ok(o);
         snprintf(old, sizeof(old), "%s/inrot-00001.json", fix_dir);
         unlink(old);
-        for (int there = 0; there < 2; there++) { /* no live file yet; a new one begun */
+        for (int how = 0; how < 4; how++) { /* no live file yet; one without records; killed later, twice */
+                const char *texts[1] = {how < 2 ? h.before : h.after};
                 unlink(path);
-                if (there)
-                        fix_write(path, "[\nhalf", 6);
+                if (how == 1)
+                        fix_write(path, "[\n]\n", 4);
+                else if (how > 1)
+                        fix_write(path, begun.p, how == 2 ? begun.n : begun.n - 20);
                 if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
                         fail_msg("%s", e.text);
                 feed(o, 60, 10);
@@ -440,6 +446,114 @@ static void resuming_inside_a_rotation_starts_the_next_file(void **state)
                 assert_int_equal(mark(&out_json, old, seen, 70), 10);
                 assert_int_equal(seen[60] + seen[69], 2);
                 unlink(old);
+        }
+        fix_drop(begun);
+}
+
+/* ---- resume: is it the file that the checkpoint knows?
+ * ----------------------------------------------------------------------------------------------------- */
+static void assert_untouched(const char *path, struct span want)
+{
+        struct span now = fix_read(path);
+        assert_int_equal(now.n, want.n);
+        assert_memory_equal(now.p, want.p, want.n);
+        fix_drop(now);
+}
+
+/* Another inode with the same bytes is the same file, whether the scan rotates or not. */
+static void resuming_takes_a_copy_for_the_file(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                for (int rotates = 0; rotates < 2; rotates++) {
+                        char text[OUT_COMMIT_MAX], whole[600];
+                        const char *path = path_for(lived[i], rotates ? "copied-rot" : "copied");
+                        const char *texts[1] = {text};
+                        struct out_file f = {lived[i]->name, path};
+                        struct out_conf c = fix_conf(&f, 1);
+                        struct err e = {0};
+                        struct out *o;
+                        c.rotate_bytes = rotates ? 1 << 20 : 0;
+                        die_after(lived[i]->name, path, 70, 100, false, text);
+                        assert_int_equal(
+                                fix_shell("for f in '%s'*; do cp \"$f\" '%s/t' && mv '%s/t' \"$f\"; done",
+                                          path, fix_dir, fix_dir),
+                                0);
+                        if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
+                                fail_msg("%s", e.text);
+                        feed(o, 70, 130);
+                        close_ok(o);
+                        snprintf(whole, sizeof(whole), "%s/copied-rot-%s-00000.%s", fix_dir, lived[i]->name,
+                                 lived[i]->ext);
+                        assert_exact(lived[i], rotates ? whole : path, 200);
+                }
+        }
+}
+
+static void refuses(const struct out_conf *c, const char *text, const char *path, const char *word)
+{
+        const char *texts[1] = {text};
+        struct span before = fix_read(path);
+        struct err e = {0};
+        struct out *o;
+        assert_int_equal(out_open_resumed(&o, c, &fix_run, texts, 1, &e), -1);
+        if (!strstr(e.text, path) || !strstr(e.text, word))
+                fail_msg("\"%s\" lacks \"%s\"", e.text, word);
+        assert_untouched(path, before);
+        fix_drop(before);
+}
+
+static void resuming_leaves_another_file_untouched(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                if (lived[i]->grouped) /* its journal tells: the next test */
+                        continue;
+                for (int rotates = 0; rotates < 2; rotates++) {
+                        char text[OUT_COMMIT_MAX], *at;
+                        const char *path = path_for(lived[i], "foreign");
+                        struct out_file f = {lived[i]->name, path};
+                        struct out_conf c = fix_conf(&f, 1);
+                        struct out *o;
+                        unlink(path);
+                        die_after(lived[i]->name, path, 70, 100, false, text);
+                        unlink(path); /* a valid file of the same format, and longer */
+                        open_one(&o, &c, &fix_run);
+                        feed(o, 500, 200);
+                        close_ok(o);
+                        c.rotate_bytes = rotates ? 1 << 20 : 0;
+                        refuses(&c, text, path, rotates ? "move this one away" : "bring the file back");
+                        at = strstr(text, "rotating=0");
+                        assert_non_null(at);
+                        at[9] = '1';
+                        refuses(&c, text, path, "move this one away");
+                        assert_int_equal(truncate(path, 600), 0);
+                        refuses(&c, text, path, "it has 600 bytes");
+                }
+        }
+}
+
+static void resuming_leaves_another_journal_untouched(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                char text[OUT_COMMIT_MAX], other[OUT_COMMIT_MAX], journal[600];
+                const char *path = path_for(lived[i], "foreign-journal");
+                struct out_file f = {lived[i]->name, path};
+                struct out_conf c = fix_conf(&f, 1);
+                if (!lived[i]->grouped)
+                        continue;
+                snprintf(journal, sizeof(journal), "%s.journal", path);
+                die_after(lived[i]->name, path, 70, 100, false, text);
+                assert_int_equal(fix_shell("cp '%s' '%s/kept'", path, fix_dir), 0);
+                die_after(lived[i]->name, path, 90, 200, false, other);
+                assert_int_equal(fix_shell("cp '%s/kept' '%s'", fix_dir, path), 0);
+                assert_int_equal(
+                        fix_shell("printf x | dd of='%s' bs=1 seek=400 conv=notrunc 2>/dev/null", journal),
+                        0);
+                refuses(&c, text, journal, "bring the file back");
+                fix_write(journal, "mine", 4);
+                refuses(&c, text, journal, "in the way");
         }
 }
 
@@ -556,6 +670,9 @@ int main(void)
                 cmocka_unit_test(resuming_after_an_orderly_end_goes_on),
                 cmocka_unit_test(resuming_inside_a_rotation_starts_the_next_file),
                 cmocka_unit_test(resuming_before_the_rename_goes_on),
+                cmocka_unit_test(resuming_takes_a_copy_for_the_file),
+                cmocka_unit_test(resuming_leaves_another_file_untouched),
+                cmocka_unit_test(resuming_leaves_another_journal_untouched),
                 cmocka_unit_test(bad_settings_are_told),
                 cmocka_unit_test(the_files_belong_to_the_sudo_user),
                 cmocka_unit_test(a_full_group_store_is_settled),
