@@ -122,7 +122,8 @@ void conf_free(struct conf *);
  * and ports hold only what was given beside it, usually nothing. */
 int conf_parse(struct conf *, int argc, char **argv, struct err *);
 /* The effective settings in config-file syntax; parses back to the same settings. `with_targets`: ranges,
- * excludes and ports too (the checkpoint keeps those in its sidecar). */
+ * excludes and ports too (the checkpoint keeps those in its sidecar). With OP_ECHO host names were not looked
+ * up: they are echoed as they were written. */
 int conf_echo(const struct conf *, FILE *, bool with_targets, bool all);
 void conf_help(FILE *, bool as_masscan);
 void conf_usage(FILE *);

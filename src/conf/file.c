@@ -64,17 +64,19 @@ static int lacks_equals(const char *text, const struct opt *o, size_t name_len, 
         return opt_unknown(text, text, name_len, e);
 }
 
-/* The value as it was meant: without a comment behind it, without the quotes that keep its blanks. */
+/* The value as it was meant: without a comment behind it, without the quotes that keep its blanks. Only the
+ * outermost quotes are taken off and nothing is escaped, so every text has a spelling: itself in quotes. */
 static char *clean_value(const struct opt *o, char *value)
 {
         bool free_text = o->kind == OPT_TEXT || o->flags & OPT_FREE;
+        char *closing = *value == '"' ? strchr(value + 1, '"') : NULL;
         size_t n;
-        for (char *p = value; !free_text && *p; p++)
+        for (char *p = closing ? closing : value; !free_text && *p; p++)
                 if (*p == '#' && (p == value || isspace((unsigned char)p[-1])))
                         *p = 0;
         value = trim(value);
         n = strlen(value);
-        if (free_text && n >= 2 && value[0] == '"' && value[n - 1] == '"') {
+        if (n >= 2 && value[0] == '"' && value[n - 1] == '"') {
                 value[n - 1] = 0;
                 value++;
         }

@@ -319,11 +319,14 @@ int opt_apply(struct conf *c, const struct opt_use *u, struct err *e)
 }
 
 /* ---- printing ---- */
-static void dump_text(const char *text, FILE *f)
+void opt_dump_text(const char *name, const char *kind, const char *text, FILE *f)
 {
+        const char *first = kind ? kind : text;
         size_t n = strlen(text);
-        bool quote = isspace((unsigned char)text[0]) || text[0] == '"' || isspace((unsigned char)text[n - 1]);
-        fprintf(f, quote ? "\"%s\"" : "%s", text);
+        bool quote = isspace((unsigned char)*first) || *first == '"' || *first == '#' ||
+                     (n && isspace((unsigned char)text[n - 1]));
+        const char *mark = quote ? "\"" : "";
+        fprintf(f, "%s = %s%s%s%s%s\n", name, mark, kind ? kind : "", kind ? ":" : "", text, mark);
 }
 
 static void dump_value(const struct conf *c, const struct opt *o, FILE *f)
@@ -347,11 +350,9 @@ static void dump_value(const struct conf *c, const struct opt *o, FILE *f)
         case OPT_PPS:
                 fputs(val_of_double(*(const double *)at).s, f);
                 break;
-        case OPT_NANOS:
-                fputs(val_of_nanos(*(const uint64_t *)at).s, f);
-                break;
         default:
-                dump_text(*(const char *const *)at, f);
+                assert(o->kind == OPT_NANOS);
+                fputs(val_of_nanos(*(const uint64_t *)at).s, f);
         }
 }
 
@@ -363,8 +364,12 @@ void opt_dump(const struct conf *c, const struct opt *o, FILE *f)
         }
         if (o->kind == OPT_FLAG_OFF || o->kind > OPT_CHOICE)
                 return;
-        if ((o->kind == OPT_TEXT || o->kind == OPT_CHOICE) && !*(const char *const *)opt_field_of(c, o))
+        if (o->kind == OPT_TEXT || o->kind == OPT_CHOICE) {
+                const char *text = *(const char *const *)opt_field_of(c, o);
+                if (text)
+                        opt_dump_text(o->name, NULL, text, f);
                 return;
+        }
         fprintf(f, "%s = ", o->name);
         dump_value(c, o, f);
         putc('\n', f);

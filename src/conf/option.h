@@ -112,6 +112,9 @@ int opt_unknown(const char *written, const char *name, size_t len, struct err *)
 bool opt_is_switch(const struct opt *); /* its bare name means "on" */
 int opt_apply(struct conf *, const struct opt_use *, struct err *);
 void opt_dump(const struct conf *, const struct opt *, FILE *);
+/* "name = text" or "name = kind:text" (kind NULL: none), in quotes where the file reader would take something
+ * off. */
+void opt_dump_text(const char *name, const char *kind, const char *text, FILE *);
 struct opt_quote { /* an item as messages show it: printable, short */
         char s[72];
 };
@@ -241,6 +244,7 @@ void dump_rotate_dir(const struct conf *, const struct opt *, FILE *);
 void dump_stylesheet(const struct conf *, const struct opt *, FILE *);
 void dump_group_by(const struct conf *, const struct opt *, FILE *);
 int outputs_finish(struct conf *, struct err *);
+int opt_check_path(const char *, struct err *); /* can a line of a configuration file hold it? */
 
 int set_config(struct conf *, const struct opt_use *, struct err *);
 int set_resume(struct conf *, const struct opt_use *, struct err *);
@@ -287,6 +291,9 @@ struct conf_private {
         uint32_t top_tcp, top_udp, top_any;
         double min_rate_pps;
         const char *pair_format, *pair_path; /* --output-format, --output-filename */
+        bool pair_replaced;                  /* an output was named on the command line after them */
+        uint64_t rotate_shift_ns;            /* --rotate-offset, */
+        bool rotate_before;                  /* and whether it was negative */
         bool files_from_checkpoint;
         bool stdin_taken;
         char *notes; /* lines said when everything was understood */

@@ -209,15 +209,16 @@ static void value_text(char *out, size_t cap, const struct conf_adapter *a, enum
 
 static void dump_each(const struct conf *c, const struct opt *o, FILE *f, enum what what)
 {
-        char text[2 * IP_TEXT_MAX + sizeof(c->adapters[0].name)];
+        char text[2 * IP_TEXT_MAX + sizeof(c->adapters[0].name)], name[OPT_NAME_MAX + 8];
         for (unsigned i = 0; i < c->n_adapters; i++) {
                 value_text(text, sizeof(text), &c->adapters[i], what);
                 if (!text[0])
                         continue;
                 if (c->n_adapters > 1)
-                        fprintf(f, "%s[%u] = %s\n", o->name, i, text);
+                        snprintf(name, sizeof(name), "%s[%u]", o->name, i);
                 else
-                        fprintf(f, "%s = %s\n", o->name, text);
+                        snprintf(name, sizeof(name), "%s", o->name);
+                opt_dump_text(name, NULL, text, f);
         }
 }
 

@@ -28,7 +28,7 @@ int set_checkpoint(struct conf *c, const struct opt_use *u, struct err *e)
                 return err_set(
                         e, 0, "%s is no file: a checkpoint is rewritten every second (--no-checkpoint: none)",
                         opt_quote(u->value).s);
-        return conf_own_checkpoint(c, u->value, e);
+        return opt_check_path(u->value, e) ? -1 : conf_own_checkpoint(c, u->value, e);
 }
 
 int set_no_checkpoint(struct conf *c, const struct opt_use *u, struct err *e)
@@ -43,7 +43,7 @@ int set_no_checkpoint(struct conf *c, const struct opt_use *u, struct err *e)
 void dump_checkpoint(const struct conf *c, const struct opt *o, FILE *f)
 {
         if (c->checkpoint_file)
-                fprintf(f, "%s = %s\n", o->name, c->checkpoint_file);
+                opt_dump_text(o->name, NULL, c->checkpoint_file, f);
         else
                 fputs("no-checkpoint = true\n", f);
 }

@@ -55,7 +55,7 @@ static int parse_backend(const char *text, bool tx, bool rx, struct backend *b, 
                 return err_set(e, 0, "%s names no file: write %s:PATH", opt_quote(text).s, name);
         if (!b->path && strcmp(name, "file") == 0)
                 return err_set(e, 0, "\"file\" needs a path: write file:PATH");
-        return 0;
+        return b->path ? opt_check_path(b->path, e) : 0;
 }
 
 static int keep_backend(struct conf *c, const struct backend *b, const char **name, char **file,
@@ -112,7 +112,7 @@ int set_io(struct conf *c, const struct opt_use *u, struct err *e)
 
 static void dump_backend(const struct opt *o, const char *name, const char *path, FILE *f)
 {
-        fprintf(f, "%s = %s%s%s\n", o->name, name, path ? ":" : "", path ? path : "");
+        opt_dump_text(o->name, path ? name : NULL, path ? path : name, f);
 }
 
 void dump_io_tx(const struct conf *c, const struct opt *o, FILE *f)
@@ -218,7 +218,7 @@ static const struct tcp_option {
 } tcp_options[] = {{offsetof(struct conf, syn.mss), 1460, 0, 65535},
                    {offsetof(struct conf, syn.wscale), 3, -2, 14}, /* RFC 7323 §2.3 */
                    {offsetof(struct conf, syn.sackok), 1, 0, 1},
-                   {offsetof(struct conf, syn.tsecho), 1, 0, 1}};
+                   {offsetof(struct conf, syn.tsecho), 1, 0, SCAN_TSVAL_MAX}};
 
 static const struct tcp_option *tcp_option_of(const struct opt *o)
 {

@@ -193,7 +193,8 @@ int set_scan_type(struct conf *c, const struct opt_use *u, struct err *e)
 /* ---- when every option is known ---- */
 static int add_later(struct conf *c, const struct target_text *t, struct err *e)
 {
-        struct tgt_text how = {.no_dns = c->no_dns, .family = (uint8_t)c->only_family};
+        struct tgt_text how = {
+                .no_dns = c->no_dns, .family = (uint8_t)c->only_family, .keep_names = c->op == OP_ECHO};
         struct tgt_set *set = t->exclude ? c->exclude : c->include;
         if (t->from_path) {
                 how.source = t->text;
@@ -287,11 +288,16 @@ static void dump_set(const struct tgt_set *set, const char *name, FILE *f)
 {
         struct tgt_walk w;
         struct tgt_range r;
+        const char *const *names;
+        size_t n;
         char text[2 * IP_TEXT_MAX + 8];
         for (tgt_set_walk(&w, set); tgt_walk_next(&w, &r);) {
                 tgt_range_format(text, sizeof(text), &r);
                 fprintf(f, "%s = %s\n", name, text);
         }
+        n = tgt_set_names(set, &names);
+        for (size_t i = 0; i < n; i++)
+                fprintf(f, "%s = %s\n", name, names[i]);
 }
 
 void dump_targets(const struct conf *c, const struct opt *o, FILE *f)

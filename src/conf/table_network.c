@@ -209,8 +209,9 @@ const struct opt opt_rows_network[] = {
          .dump = dump_tcp_option,
          AT(syn.wscale)},
         {.name = "tcp-tsecho",
-         .metavar = "[yes|no]",
-         .help = "Timestamp option. Where it is sent the round-trip time is known.",
+         .metavar = "[N|yes|no]",
+         .help = "Timestamp option: yes or 1 sends our clock, so that round-trip times are known; 2 to 254 "
+                 "sends that number always, and no times are known.",
          .section = SEC_PROBE,
          .kind = OPT_CALL,
          .arg = ARG_MAYBE,

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #ifdef HAVE_PCAP
+#include "pcap_rx.h"
 #include <pcap/pcap.h>
 #endif
 
@@ -206,28 +207,57 @@ static void match_packet(struct emit *a, const struct io_conf *c, enum wire_link
 }
 
 #ifndef HAVE_PCAP
-static int put_user_filter(struct emit *a, const char *text, enum wire_link link, struct err *e)
+static int put_user_filter(struct emit *a, const struct io_conf *c, enum wire_link link, struct err *e)
 {
+        const char *text = c->bpf_text;
         (void)a, (void)link;
         return err_set(e, 0, "the filter \"%s\" needs libpcap: build with the package libpcap-dev", text);
 }
 #else
-/* The user's program goes first; each of its "take it" returns becomes a jump to ours. Instruction for
- * instruction, so its own jumps stay right. */
-static int put_user_filter(struct emit *a, const char *text, enum wire_link link, struct err *e)
+/* The kernel takes a VLAN tag out of the frame and hands it to the filter apart (SKF_AD_VLAN_TAG). libpcap
+ * only writes "vlan" for that when it compiles for an interface it has open, so it opens ours for the moment.
+ */
+static pcap_t *open_to_compile(const char *name, struct err *e)
+{
+        enum { SNAP = 256, RING = 1 << 18 };
+        pcap_t *p = pcap_live_new(name, e);
+        if (!p)
+                return NULL;
+        pcap_set_snaplen(p, SNAP);
+        pcap_set_buffer_size(p, RING);
+        if (pcap_live_start(p, name, e) == 0)
+                return p;
+        pcap_close(p);
+        return NULL;
+}
+
+static pcap_t *compiler_for(const struct io_conf *c, enum wire_link link, struct err *e)
 {
         static const int dlt_of[] = {[LINK_ETHER] = DLT_EN10MB,
                                      [LINK_RAW] = DLT_RAW,
                                      [LINK_NULL] = DLT_NULL,
                                      [LINK_SLL] = DLT_LINUX_SLL};
+        if (c->name && link == LINK_ETHER && strstr(c->bpf_text, "vlan"))
+                return open_to_compile(c->name, e);
+        pcap_t *p = pcap_open_dead(dlt_of[link], 65535);
+        if (!p)
+                err_set(e, ENOMEM, "out of memory for the filter \"%s\"", c->bpf_text);
+        return p;
+}
+
+/* The user's program goes first; each of its "take it" returns becomes a jump to ours. Instruction for
+ * instruction, so its own jumps stay right. */
+static int put_user_filter(struct emit *a, const struct io_conf *c, enum wire_link link, struct err *e)
+{
         struct bpf_program p;
-        pcap_t *dead = pcap_open_dead(dlt_of[link], 65535);
-        if (!dead)
-                return err_set(e, ENOMEM, "out of memory for the filter \"%s\"", text);
-        if (pcap_compile(dead, &p, text, 1, PCAP_NETMASK_UNKNOWN)) {
+        const char *text = c->bpf_text;
+        pcap_t *compiler = compiler_for(c, link, e);
+        if (!compiler)
+                return err_wrap(e, "--bpf");
+        if (pcap_compile(compiler, &p, text, 1, PCAP_NETMASK_UNKNOWN)) {
                 err_set(e, 0, "the filter \"%s\" is not one libpcap understands: %s (see pcap-filter(7))",
-                        text, pcap_geterr(dead));
-                pcap_close(dead);
+                        text, pcap_geterr(compiler));
+                pcap_close(compiler);
                 return -1;
         }
         for (unsigned i = 0; i < p.bf_len; i++) {
@@ -239,7 +269,7 @@ static int put_user_filter(struct emit *a, const char *text, enum wire_link link
                         put(a, b->code, b->k, b->jt, b->jf);
         }
         pcap_freecode(&p);
-        pcap_close(dead);
+        pcap_close(compiler);
         return a->full ? err_set(e, 0, "the filter \"%s\" is too long: it compiles to more than %d steps",
                                  text, MY_MAX)
                        : 0;
@@ -251,7 +281,7 @@ int filter_make(struct filter *f, const struct io_conf *c, enum wire_link link, 
         struct emit a = {.ins = calloc(FILTER_MAX, sizeof(*a.ins))};
         if (!a.ins)
                 return err_set(e, ENOMEM, "out of memory for the receive filter");
-        if (c->bpf_text && *c->bpf_text && put_user_filter(&a, c->bpf_text, link, e)) {
+        if (c->bpf_text && *c->bpf_text && put_user_filter(&a, c, link, e)) {
                 free(a.ins);
                 return -1;
         }

@@ -58,6 +58,7 @@ static int set_filter(struct pcap_rx *r, const struct io_conf *c, enum wire_link
 {
         struct io_conf mine = *c;
         struct filter f;
+        mine.name = r->live ? c->name : NULL;
         if (r->dlt == DLT_LINUX_SLL2 || r->dlt == DLT_LINUX_SLL)
                 mine.n_ours = 0;
         if (r->dlt == DLT_LINUX_SLL2 && c->bpf_text && *c->bpf_text)

@@ -48,7 +48,7 @@ static int or_profile(int setting, int profile)
 }
 
 /* SACK permitted needs no padding in front of timestamps (2 + 10 bytes); alone, each is padded in front. */
-static void put_sack_and_time(struct syn_shape *s, struct wr *w, bool sackok, bool tsecho)
+static void put_sack_and_time(struct syn_shape *s, struct wr *w, bool sackok, int tsecho)
 {
         if (!sackok && !tsecho)
                 return;
@@ -58,8 +58,10 @@ static void put_sack_and_time(struct syn_shape *s, struct wr *w, bool sackok, bo
                 wr_be16(w, 0x0402);
         if (tsecho) {
                 wr_be16(w, 0x080a);
-                s->tsval = (uint8_t)wr_len(w);
-                wr_be64(w, 0);
+                if (tsecho == 1)
+                        s->tsval = (uint8_t)wr_len(w);
+                wr_be32(w, tsecho > 1 ? (uint32_t)tsecho : 0);
+                wr_be32(w, 0);
         }
 }
 
@@ -71,6 +73,7 @@ void syn_shape_of(struct syn_shape *s, const struct scan_conf *conf, uint8_t fam
         int sackok = or_profile(conf->sackok, p->sackok), tsecho = or_profile(conf->tsecho, p->tsecho);
         struct wr w = wr_of(s->options, sizeof(s->options));
         assert(mss >= 0 && mss <= 65535 && (wscale == OFF || (wscale >= 0 && wscale <= 14)));
+        assert(tsecho >= 0 && tsecho <= SCAN_TSVAL_MAX);
         assert(or_profile(conf->ttl, p->ttl) >= 1 && or_profile(conf->ttl, p->ttl) <= 255);
         s->ttl = (uint8_t)or_profile(conf->ttl, p->ttl);
         s->df = p->df;

@@ -13,7 +13,7 @@ struct syn_shape { /* a profile with the overrides applied */
         bool df;
         uint16_t window;
         uint8_t options[40];
-        uint8_t options_len, tsval; /* tsval: offset of the timestamp value in options; 0: none */
+        uint8_t options_len, tsval; /* tsval: where in options the clock goes; 0: nowhere */
 };
 void syn_shape_of(struct syn_shape *, const struct scan_conf *, uint8_t family);
 #endif

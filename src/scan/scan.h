@@ -10,13 +10,16 @@
 
 enum syn_profile { SYN_MINIMAL, SYN_MASSCAN, SYN_LINUX, SYN_WINDOWS, SYN_BSD };
 enum { SCAN_DEFAULT = -1 }; /* "as the profile says" */
+enum {
+        SCAN_TSVAL_MAX = 254
+}; /* fixed timestamps; no greater one is mistaken for them, nor they for a clock */
 struct scan_conf {
         enum syn_profile profile;
         int ttl;    /* 1..255; SCAN_DEFAULT */
         int mss;    /* 0: leave the option out; SCAN_DEFAULT */
         int wscale; /* shift count 0..14; -2: leave out; SCAN_DEFAULT */
         int sackok; /* 0, 1; SCAN_DEFAULT */
-        int tsecho; /* 0: leave out, 1: put in; SCAN_DEFAULT */
+        int tsecho; /* 0: leave out, 1: our clock, 2..SCAN_TSVAL_MAX: this value; SCAN_DEFAULT */
         bool badsum;
 };
 struct scan_source { /* all of addresses × ports is used, picked by a keyed hash of the target */

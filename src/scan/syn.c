@@ -78,15 +78,6 @@ static int syn_prepare(struct probe_template *t, const struct scan_conf *conf, c
 
 /* ---- patch: what differs per target ---- */
 
-static uint16_t fold64(uint64_t sum)
-{
-        sum = (sum >> 32) + (sum & 0xffffffff);
-        sum = (sum >> 32) + (sum & 0xffffffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        return (uint16_t)sum;
-}
-
 static uint64_t halves(uint64_t v)
 {
         return (v >> 32) + (v & 0xffffffff);
@@ -122,7 +113,7 @@ static void syn_patch_one(struct patch *p, const struct probe_template *t, const
         uint64_t ip_sum = t->ip_sum + addrs + id;
         uint64_t l4_sum = t->l4_sum + addrs + halves(us.hi) + halves(to->ip.hi) + sport + to->port;
         l4_sum += (uint64_t)seq + tsval;
-        uint16_t sum = (uint16_t)~fold64(l4_sum);
+        uint16_t sum = (uint16_t)~wire_fold(l4_sum);
         if (t->bad_sum)
                 sum ^= 0x5555; /* never the same value, nor the other zero of ones' complement */
 
@@ -132,7 +123,7 @@ static void syn_patch_one(struct patch *p, const struct probe_template *t, const
         p->sport = htobe16(sport);
         p->dport = htobe16(to->port);
         p->id = htobe16(id);
-        p->ip_sum = htobe16((uint16_t)~fold64(ip_sum));
+        p->ip_sum = htobe16((uint16_t)~wire_fold(ip_sum));
         p->l4_sum = htobe16(sum);
 }
 
@@ -160,12 +151,13 @@ static bool is_ours(const struct scan_key *key, const struct ip_addr *a, uint16_
         return false;
 }
 
-/* An echo of our clock, if it is one: some stacks send timestamps nobody asked for, or zero. */
+/* An echo of our clock, if it is one: some stacks send timestamps nobody asked for, or zero; and what was
+ * told to be sent instead of the clock is no time. */
 static uint32_t rtt_from_echo(const struct pkt *p, uint32_t now_us)
 {
         enum { RTT_MAX_US = 120 * 1000 * 1000 };
         uint32_t rtt_us = now_us - p->tsecr;
-        return p->has_ts && p->tsecr && rtt_us < RTT_MAX_US ? rtt_us : 0;
+        return p->has_ts && p->tsecr > SCAN_TSVAL_MAX && rtt_us < RTT_MAX_US ? rtt_us : 0;
 }
 
 static enum scan_verdict classify_tcp(const struct pkt *p, const struct scan_key *key, uint32_t now_us,

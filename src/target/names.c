@@ -73,7 +73,10 @@ void names_free(struct tgt_names *n)
 {
         for (size_t i = 0; i < n->n_texts; i++)
                 free(n->texts[i]);
+        for (size_t i = 0; i < n->n_written; i++)
+                free(n->written[i]);
         free(n->texts);
+        free(n->written);
         free(n->at);
         *n = (struct tgt_names){0};
 }
@@ -241,4 +244,36 @@ int wanted_resolve(struct wanted *w, struct tgt_set *s, uint8_t family, struct e
                 if (take_one(&w->at[i], s, e))
                         return -1;
         return 0;
+}
+
+static int keep_one(const struct wanted_name *n, struct tgt_names *names, struct err *e)
+{
+        size_t len = strlen(n->text) + sizeof("/128");
+        if (names->n_written >= TGT_NAMES_MAX)
+                return err_set(e, 0, "more than %d host names; split the list", TGT_NAMES_MAX);
+        if (mem_grow(&names->written, &names->cap_written, names->n_written + 1, sizeof(*names->written), e))
+                return -1;
+        char *text = malloc(len);
+        if (!text)
+                return err_set(e, ENOMEM, "out of memory for %zu host names", names->n_written + 1);
+        if (n->bits < 0)
+                snprintf(text, len, "%s", n->text);
+        else
+                snprintf(text, len, "%s/%d", n->text, n->bits);
+        names->written[names->n_written++] = text;
+        return 0;
+}
+
+int wanted_keep(const struct wanted *w, struct tgt_set *s, struct err *e)
+{
+        for (size_t i = 0; i < w->n; i++)
+                if (keep_one(&w->at[i], &s->names, e))
+                        return -1;
+        return 0;
+}
+
+size_t tgt_set_names(const struct tgt_set *s, const char *const **names)
+{
+        *names = (const char *const *)s->names.written;
+        return s->names.n_written;
 }

@@ -88,35 +88,6 @@ static int skip_comment(struct feed *f, struct err *e)
         }
 }
 
-/* One decimal number of 1 to 3 digits; returns what follows, or NULL. */
-static inline const char *quick_octet(const char *p, uint32_t *out)
-{
-        uint32_t v = (uint32_t)(uint8_t)*p - '0', d;
-        if (v > 9)
-                return NULL;
-        if ((d = (uint32_t)(uint8_t) * ++p - '0') <= 9) {
-                v = v * 10 + d;
-                if ((d = (uint32_t)(uint8_t) * ++p - '0') <= 9) {
-                        v = v * 10 + d;
-                        p++;
-                }
-        }
-        *out = v;
-        return v > 255 ? NULL : p;
-}
-
-/* A dotted address at p (the buffer ends in a NUL, which no digit is); returns what follows, or NULL. */
-static const char *quick_v4(const char *p, uint32_t *out)
-{
-        uint32_t a, b, c, d;
-        if (!(p = quick_octet(p, &a)) || *p++ != '.' || !(p = quick_octet(p, &b)) || *p++ != '.')
-                return NULL;
-        if (!(p = quick_octet(p, &c)) || *p++ != '.' || !(p = quick_octet(p, &d)))
-                return NULL;
-        *out = a << 24 | b << 16 | c << 8 | d;
-        return p;
-}
-
 /* Length of a dash at p: ASCII, Windows-1252's 0x96, UTF-8's U+2010..U+2015; 0: none. */
 static size_t dash_len(const char *p, const char *end)
 {
@@ -210,7 +181,7 @@ static int slow_item(struct feed *f, struct tgt_set *s, struct err *e)
 static int next_item(struct feed *f, struct tgt_set *s, struct err *e)
 {
         uint32_t a;
-        const char *q = quick_v4(f->p, &a);
+        const char *q = ip_scan_v4(&a, f->p, f->end);
         bool plain = q && (*q == '\n' || *q == '\r' || *q == ',' || q == f->end);
         if (!plain || reserved_v4(a, a))
                 return slow_item(f, s, e);
@@ -238,7 +209,9 @@ static int feed_and_resolve(struct feed *f, struct tgt_set *s, struct err *e)
 {
         int rc = feed_all(f, s, e);
         if (rc == 0 && f->wanted.n)
-                rc = wanted_resolve(&f->wanted, s, f->how ? f->how->family : 0, e);
+                rc = f->how && f->how->keep_names
+                             ? wanted_keep(&f->wanted, s, e)
+                             : wanted_resolve(&f->wanted, s, f->how ? f->how->family : 0, e);
         wanted_free(&f->wanted);
         return rc;
 }

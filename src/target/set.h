@@ -35,6 +35,8 @@ struct tgt_names { /* sorted by address once finished */
         size_t n, cap;
         char **texts;
         size_t n_texts, cap_texts;
+        char **written; /* names that were not looked up */
+        size_t n_written, cap_written;
 };
 struct tgt_set {
         uint32_t *one4;
@@ -123,6 +125,7 @@ struct wanted {
 int wanted_add(struct wanted *, const char *name, int bits, const char *where, struct err *);
 void wanted_free(struct wanted *);
 int wanted_resolve(struct wanted *, struct tgt_set *, uint8_t family, struct err *);
+int wanted_keep(const struct wanted *, struct tgt_set *, struct err *); /* instead of wanted_resolve() */
 int names_add(struct tgt_names *, const struct ip_addr *, const char *owned, struct err *);
 int names_own(struct tgt_names *, char *text, struct err *); /* takes text in every case */
 void names_sort(struct tgt_names *);
@@ -143,8 +146,7 @@ struct item {             /* one item of the text */
 int item_add(struct tgt_set *, const struct item *, struct err *);
 int item_bad(const struct item *, struct err *, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void item_where(const struct item *, char *out, size_t cap);
-const char *v4_parse(const char *p, const char *end, uint32_t *out); /* NULL: good; else what is wrong */
-void text_quote(char *out, size_t cap, const char *p, size_t n);     /* printable, cut when long */
+void text_quote(char *out, size_t cap, const char *p, size_t n); /* printable, cut when long */
 
 /* range.c */
 void range_net(struct ip_addr a, unsigned bits, struct tgt_range *out); /* the block of a/bits */

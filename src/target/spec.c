@@ -132,7 +132,8 @@ static const char *parse_octets(const char *p, const char *end, bool spans, stru
         return NULL;
 }
 
-const char *v4_parse(const char *p, const char *end, uint32_t *out)
+/* NULL: good; else what is wrong. */
+static const char *v4_parse(const char *p, const char *end, uint32_t *out)
 {
         struct octet o[4];
         const char *why = parse_octets(p, end, false, o);

@@ -20,6 +20,7 @@ void tgt_set_free(struct tgt_set *);
 struct tgt_text {           /* how to read text */
         bool no_dns;        /* -n: a name is an error that says so */
         bool no_names;      /* names make no sense here (excludes take them too unless set) */
+        bool keep_names;    /* names are not looked up but kept as written, for tgt_set_names() */
         const char *source; /* for messages: file name; NULL: the command line */
         uint8_t family;     /* names: 0 both A and AAAA, 4 or 6 only those (-4, -6) */
 };
@@ -38,6 +39,9 @@ int tgt_set_add_range(struct tgt_set *, const struct tgt_range *, struct err *);
  * errors. */
 int tgt_set_add_random(struct tgt_set *, uint64_t n, uint64_t seed, struct err *);
 bool tgt_set_empty(const struct tgt_set *);
+/* Names kept as they were written ("example.org", "example.org/24"), in that order; pointers live as long as
+ * the set. Returns how many. */
+size_t tgt_set_names(const struct tgt_set *, const char *const **names);
 /* Sorts and merges; afterwards ranges are disjoint, sorted, IPv4 first. Idempotent. */
 int tgt_set_finish(struct tgt_set *, struct err *);
 /* Ranges are handed out one at a time (they are kept far more compactly than struct tgt_range is):

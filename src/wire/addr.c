@@ -48,29 +48,42 @@ struct ip_addr ip_from_bytes(const uint8_t *p, uint8_t family)
 
 /* ---- text in ---- */
 
-static int parse_v4(uint32_t *out, struct span s)
+/* Lists of ten million lines come through here: no loop over the four, no copy. */
+static inline const char *scan_octet(const char *p, const char *end, uint32_t *out)
 {
-        uint32_t addr = 0, part = 0;
-        unsigned dots = 0, digits = 0;
-        for (size_t i = 0; i < s.n; i++) {
-                uint8_t c = s.p[i];
-                if (c >= '0' && c <= '9') {
-                        part = part * 10 + (c - '0');
-                        digits++;
-                        if (part > 255)
-                                return -1;
-                } else if (c == '.' && digits && dots < 3) {
-                        addr = addr << 8 | part;
-                        part = digits = 0;
-                        dots++;
-                } else {
-                        return -1;
+        uint32_t v = p < end ? (uint32_t)(uint8_t)*p - '0' : 10, d;
+        if (v > 9)
+                return NULL;
+        if (++p < end && (d = (uint32_t)(uint8_t)*p - '0') <= 9) {
+                v = v * 10 + d;
+                if (++p < end && (d = (uint32_t)(uint8_t)*p - '0') <= 9) {
+                        v = v * 10 + d;
+                        p++;
                 }
         }
-        if (dots != 3 || !digits)
-                return -1;
-        *out = addr << 8 | part;
-        return 0;
+        *out = v;
+        return v > 255 ? NULL : p;
+}
+
+static inline const char *scan_dot(const char *p, const char *end)
+{
+        return p && p < end && *p == '.' ? p + 1 : NULL;
+}
+
+const char *ip_scan_v4(uint32_t *out, const char *p, const char *end)
+{
+        uint32_t a, b, c, d;
+        if (!(p = scan_dot(scan_octet(p, end, &a), end)) || !(p = scan_dot(scan_octet(p, end, &b), end)) ||
+            !(p = scan_dot(scan_octet(p, end, &c), end)) || !(p = scan_octet(p, end, &d)))
+                return NULL;
+        *out = a << 24 | b << 16 | c << 8 | d;
+        return p;
+}
+
+static int parse_v4(uint32_t *out, struct span s)
+{
+        const char *end = (const char *)s.p + s.n, *after = ip_scan_v4(out, (const char *)s.p, end);
+        return after && after == end ? 0 : -1;
 }
 
 static int hex_digit(uint8_t c)

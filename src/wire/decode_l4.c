@@ -130,13 +130,15 @@ static void decode_quote(struct pkt *p, struct rd *r, uint32_t zone)
  *      +---------------+-----------------------+------------------------------+
  *      | ICMP header   | target address (16)   | options: | kind | len/8 | .. |
  *      +---------------+-----------------------+------------------------------+
- * Kind 1: the asker's link-layer address, kind 2: the target's. */
+ * An advertisement's flags, R S O, are the top bits of the header's byte 4. Kind 1: the asker's link-layer
+ * address, kind 2: the target's. */
 static enum wire_drop decode_ndp(struct pkt *p, struct rd *r, uint32_t zone)
 {
         struct span target = rd_take(r, 16);
         if (!target.n)
                 return WIRE_SHORT;
         p->neigh_request = p->icmp_type == 135;
+        p->neigh_sure = !p->neigh_request && p->l4.p[4] & 0x20;
         while (rd_left(r)) {
                 uint8_t kind = rd_u8(r), units = rd_u8(r);
                 if (units == 0)
@@ -172,7 +174,7 @@ enum wire_drop decode_arp(struct pkt *p, struct rd *r)
         p->dst = ip_v4(get_be32(h.p + 24));
         p->neigh_request = oper == 1;
         p->neigh_ip = p->neigh_request ? p->dst : p->src;
-        p->has_neigh_mac = true;
+        p->has_neigh_mac = p->neigh_sure = true;
         memcpy(p->neigh_mac, h.p + 8, 6);
         return WIRE_OK;
 }

@@ -7,15 +7,6 @@
 #include "wire/wire.h"
 #include <endian.h>
 
-static uint16_t fold(uint64_t sum)
-{
-        sum = (sum >> 32) + (sum & 0xffffffff);
-        sum = (sum >> 32) + (sum & 0xffffffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        return (uint16_t)sum;
-}
-
 uint16_t wire_sum(uint32_t start, struct span s)
 {
         const uint8_t *p = s.p;
@@ -39,7 +30,7 @@ uint16_t wire_sum(uint32_t start, struct span s)
         }
         if (n)
                 sum += htobe16((uint16_t)(p[0] << 8)); /* an odd byte counts as the upper half of a word */
-        return fold((uint64_t)be16toh(fold(sum)) + start);
+        return wire_fold((uint64_t)be16toh(wire_fold(sum)) + start);
 }
 
 /* The part of the sum that is not in the segment (RFC 9293 §3.1, RFC 8200 §8.1):
@@ -55,5 +46,5 @@ uint32_t wire_pseudo_sum(const struct ip_addr *src, const struct ip_addr *dst, u
                 sum += (both[i]->hi >> 32) + (both[i]->hi & 0xffffffff);
                 sum += (both[i]->lo >> 32) + (both[i]->lo & 0xffffffff);
         }
-        return fold(sum);
+        return wire_fold(sum);
 }

@@ -37,6 +37,8 @@ struct ip_addr ip_add(struct ip_addr, uint64_t n);          /* + n, carrying; wr
 /* Whole text is one address: dotted decimal (leading zeros are decimal) or RFC 4291 text, embedded IPv4 tail
  * included, with or without [brackets], with %zone (name or number). Returns 0 or -1 (no message). */
 int ip_parse(struct ip_addr *, const char *text, size_t n);
+/* A dotted address at the start of [p, end), 1 to 3 digits each; returns what follows it, or NULL. */
+const char *ip_scan_v4(uint32_t *, const char *p, const char *end);
 /* RFC 5952 text, "%zone-name" for zoned ones (the number when the interface is gone). Returns length. */
 size_t ip_format(char out[IP_TEXT_MAX], const struct ip_addr *);
 void ip_to_bytes(const struct ip_addr *, uint8_t out[16]); /* network order; 4 bytes used for IPv4 */
@@ -98,6 +100,7 @@ struct pkt {
         struct ip_addr neigh_ip; /* the address asked for (request) or told (reply) */
         bool has_neigh_mac;
         uint8_t neigh_mac[6]; /* MAC told (reply), or the asker's (request) */
+        bool neigh_sure; /* overrides what was known: ARP (RFC 826), NDP with the O flag (RFC 4861 §7.2.5) */
 };
 enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
 enum wire_drop { /* why a frame went no further; counted, never logged */
@@ -136,6 +139,14 @@ size_t wire_build_neigh_request(uint8_t *out, size_t cap, const struct wire_hop 
 size_t wire_build_neigh_reply(uint8_t *out, size_t cap, const struct wire_hop *, const struct ip_addr *us,
                               const struct ip_addr *asker);
 /* sum.c: RFC 1071 over 16-bit words in host order, `start` added; folded, not complemented */
+static inline uint16_t wire_fold(uint64_t sum) /* brings all carries back in */
+{
+        sum = (sum >> 32) + (sum & 0xffffffff);
+        sum = (sum >> 32) + (sum & 0xffffffff);
+        sum = (sum >> 16) + (sum & 0xffff);
+        sum = (sum >> 16) + (sum & 0xffff);
+        return (uint16_t)sum;
+}
 uint16_t wire_sum(uint32_t start, struct span);
 uint32_t wire_pseudo_sum(const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto, uint32_t len);
 

@@ -137,11 +137,19 @@ static void numables_take_only_numbers(void **state)
                 good("192.0.2.1 -p80 --tcp-mss --tcp-wscale 5 --tcp-tsecho 192.0.2.2 --tcp-sackok --badsum");
         struct tgt_range r;
         (void)state;
+        assert_true(c->syn.badsum);
         assert_int_equal(c->syn.mss, 1460);
         assert_int_equal(c->syn.wscale, 5);
         assert_int_equal(c->syn.tsecho, 1);
         assert_int_equal(c->syn.sackok, 1);
-        assert_true(c->syn.badsum);
+        conf_free(c);
+        c = good("192.0.2.1 -p80 --tcp-tsecho 254 192.0.2.2");
+        assert_int_equal(c->syn.tsecho, 254);
+        conf_free(c);
+        c = good("192.0.2.1 -p80 --tcp-tsecho=no --tcp-mss:9 --tcp-wscale no 192.0.2.2 --tcp-sackok");
+        assert_int_equal(c->syn.tsecho, 0);
+        assert_int_equal(c->syn.mss, 9);
+        assert_int_equal(c->syn.wscale, -2);
         assert_int_equal(count(c->include, &r), 1);
         assert_int_equal(r.last.lo, 0xc0000202);
         conf_free(c);
@@ -190,6 +198,35 @@ static void outputs(void **state)
         assert_true(c->out.interactive && c->out.append);
         assert_true(c->out.rotate_ns == 86400 * NS_PER_S && c->out.rotate_offset_ns == 82800 * NS_PER_S);
         conf_free(c);
+}
+
+/* Whatever the period: the offset's remainder, counted from the beginning of a period. */
+static void rotate_offsets(void **state)
+{
+        static const struct {
+                const char *line;
+                uint64_t offset_s;
+        } t[] = {{"--rotate daily --rotate-offset=-1h", 23 * 3600},
+                 {"--rotate hourly --rotate-offset -10m", 50 * 60},
+                 {"--rotate 7h --rotate-offset=-1h", 6 * 3600},
+                 {"--rotate-offset=-1h --rotate 7h", 6 * 3600},
+                 {"--rotate 5m --rotate-offset=-7m", 3 * 60},
+                 {"--rotate 3d --rotate-offset=-1d", 2 * 86400},
+                 {"--rotate 3d --rotate-offset=-2d", 86400},
+                 {"--rotate 7h --rotate-offset 8h", 3600},
+                 {"--rotate 1h --rotate-offset=-2h", 0},
+                 {"--rotate-offset=-2h --rotate-offset 1m --rotate 1h", 60},
+                 {"--rotate 1h", 0},
+                 {"--rotate-offset=-1h", 0}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                char line[160];
+                snprintf(line, sizeof(line), "192.0.2.1 -p80 -oL /tmp/t.list %s", t[i].line);
+                struct conf *c = good(line);
+                if (c->out.rotate_offset_ns != t[i].offset_s * NS_PER_S)
+                        fail_msg("%s: %llu ns", t[i].line, (unsigned long long)c->out.rotate_offset_ns);
+                conf_free(c);
+        }
 }
 
 static void operations(void **state)
@@ -304,6 +341,12 @@ static const struct {
         {"192.0.2.1 -p80 --output-format jsn --output-filename a", "no output format"},
         {"192.0.2.1 -p80 --output x", "format:file"},
         {"192.0.2.1 -p80 --checkpoint -", "is no file"},
+        {"192.0.2.1 -p80 --checkpoint a\001b", "control character"},
+        {"192.0.2.1 -p80 --io-tx file:a\001b", "control character"},
+        {"192.0.2.1 -p80 --tcp-tsecho 255", "\"255\" is out of range: give one from 0 to 254"},
+        {"192.0.2.1 -p80 --rotate 1h --rotate-offset=--1h", "not a time"},
+        {"--echo -n example.invalid", "-n forbids"},
+        {"--echo 1example..invalid", "neither an address nor a host name"},
         {"192.0.2.1 -p80 --checkpoint /tmp/q -oL /tmp/q", "at once"},
         {"192.0.2.1 -p80 --show opened", "no state"},
         {"192.0.2.1 -p80 --exclude-ports 80", "takes away every port"},
@@ -372,6 +415,7 @@ int main(void)
                 cmocka_unit_test(numables_take_only_numbers),
                 cmocka_unit_test(adapters),
                 cmocka_unit_test(outputs),
+                cmocka_unit_test(rotate_offsets),
                 cmocka_unit_test(operations),
                 cmocka_unit_test(other_words),
                 cmocka_unit_test(under_the_other_name),

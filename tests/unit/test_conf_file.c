@@ -72,6 +72,68 @@ static void order_of_appearance(void **state)
         conf_free(c);
 }
 
+/* A pair of a file is what masscan.conf has by way of a default: the command line's output takes its place.
+ */
+static void output_pairs(void **state)
+{
+        static const char pair[] = "output-format = json\noutput-filename = /tmp/p.json\n";
+        static const struct {
+                const char *before, *file, *after, *outputs;
+        } t[] = {{"-c", pair, "", "json:/tmp/p.json "},
+                 {"-c", pair, "-oL /tmp/l", "list:/tmp/l "},
+                 {"-c", pair, "-oL /tmp/p.json", "list:/tmp/p.json "},
+                 {"-c", pair, "-oL /tmp/l -oX /tmp/x", "list:/tmp/l xml:/tmp/x "},
+                 {"--resume", pair, "--output csv:/tmp/c", "csv:/tmp/c "},
+                 {"-c", "output-format = json\n", "-oL /tmp/l", "list:/tmp/l "},
+                 {"-c", "output-filename = /tmp/p\n", "-oL /tmp/l", "list:/tmp/l "},
+                 {"-c", "output-format = interactive\n", "-oL /tmp/l", "list:/tmp/l "},
+                 /* asked for on the command line too, in part or whole: both */
+                 {"-c", pair, "-oL /tmp/l --output-filename /tmp/q", "list:/tmp/l json:/tmp/q "},
+                 {"-c", pair, "--output-format xml -oL /tmp/l", "list:/tmp/l xml:/tmp/p.json "},
+                 {"-c", pair, "--output-filename /tmp/q", "json:/tmp/q "},
+                 /* the file comes later, or names outputs of its own: both */
+                 {"-oL /tmp/l -c", pair, "", "list:/tmp/l json:/tmp/p.json "},
+                 {"-c", "output-xml = /tmp/x\n", "-oL /tmp/l", "xml:/tmp/x list:/tmp/l "},
+                 {"-c", "output-xml = /tmp/x\noutput-format = json\noutput-filename = /tmp/p\n", "",
+                  "xml:/tmp/x json:/tmp/p "}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                char more[128], said[200] = "";
+                snprintf(more, sizeof(more), "%s 192.0.2.1 -p80", t[i].after);
+                struct conf *c = good_file(t[i].before, t[i].file, more);
+                struct wr w = wr_of(said, sizeof(said) - 1);
+                for (size_t k = 0; k < c->out.n_files; k++)
+                        wr_fmt(&w, "%s:%s ", c->out.files[k].format, c->out.files[k].path);
+                assert_string_equal(said, t[i].outputs);
+                assert_false(c->out.interactive);
+                conf_free(c);
+        }
+        expect_bad_file("output-format = json\n", "192.0.2.1 -p80", "goes nowhere");
+        expect_bad_file("", "192.0.2.1 -p80 --output-format json -oL /tmp/l", "goes nowhere");
+}
+
+/* Quotes keep what the reader would take off, in any value; nothing inside is special. */
+static void quotes(void **state)
+{
+        struct conf *c = good_file("-c",
+                                   "range = \"192.0.2.1\" # one \"target\"\n"
+                                   "ports = \"80\"\n"
+                                   "adapter = \"#0\" # an odd name\n"
+                                   "output-xml = \" a \"b\" # c \"\n"
+                                   "rotate-dir = a\"b\"\n"
+                                   "pcap = \"\n"
+                                   "checkpoint = \"# x\" y\n",
+                                   "");
+        (void)state;
+        assert_int_equal(tgt_ports_count(c->ports), 1);
+        assert_string_equal(c->adapters[0].name, "#0");
+        assert_string_equal(c->out.files[0].path, " a \"b\" # c ");
+        assert_string_equal(c->out.rotate_dir, "a\"b\"");
+        assert_string_equal(c->pcap_file, "\"");
+        assert_string_equal(c->checkpoint_file, "\"# x\" y");
+        conf_free(c);
+}
+
 static void places_of_errors(void **state)
 {
         static const struct {
@@ -288,6 +350,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_file_of_settings),
                 cmocka_unit_test(order_of_appearance),
+                cmocka_unit_test(output_pairs),
+                cmocka_unit_test(quotes),
                 cmocka_unit_test(places_of_errors),
                 cmocka_unit_test(what_cannot_be_a_configuration),
                 cmocka_unit_test(masscans_paused_conf),

@@ -150,6 +150,10 @@ static const struct sample {
         {"range", "192.0.2.0/24", NULL},
         {"range", "192.0.2.5-192.0.2.9,192.0.2.7", "range = 192.0.2.5-192.0.2.9"},
         {"range", "2001:db8::/64", NULL},
+        {"range", "192.0.2.1,example.org,2001:db8::1",
+         "range = 192.0.2.1\nrange = 2001:db8::1\nrange = example.org"},
+        {"range", "\"b.invalid, a.invalid/28\"", "range = b.invalid\nrange = a.invalid/28"},
+        {"exclude", "c.invalid", NULL},
         {"exclude", "192.0.2.7", NULL},
         {"exclude", "192.0.2.1,192.0.2.0", "exclude = 192.0.2.0/31"},
         {"ports", "80,443,8000-8010", NULL},
@@ -194,6 +198,7 @@ static const struct sample {
         {"tcp-wscale", "14", NULL},
         {"tcp-wscale", "off", "tcp-wscale = false"},
         {"tcp-tsecho", "true", "tcp-tsecho = 1"},
+        {"tcp-tsecho", "254", NULL},
         {"tcp-sackok", "false", NULL},
         {"fault-tx", "drop=5%,dup=7,seed=9",
          "fault-tx = drop=500,dup=7,corrupt=0,truncate=0,reorder=0,seed=9"},
@@ -203,7 +208,7 @@ static const struct sample {
         {"output-show", "closed,filtered", "output-show = open,closed,filtered,host,banner"},
         {"group-by", "host", NULL},
         {"rotate-offset", "1.5", NULL},
-        {"rotate-offset", "-1h", "rotate-offset = 82800"},
+        {"rotate-offset", "-1h", "rotate-offset = -3600"},
         {"rotate-dir", "/tmp///", "rotate-dir = /tmp"},
         {"stylesheet", "http://example.org/a.xsl", NULL},
         {"verbose", "3", NULL},
@@ -246,6 +251,65 @@ static void samples_round_trip(void **state)
                 snprintf(line, sizeof(line), "%s = %s", samples[i].row, samples[i].value);
                 snprintf(expected, sizeof(expected), "%s", samples[i].line ? samples[i].line : line);
                 expect_round_trip(line, expected);
+        }
+}
+
+/* ---- paths: whatever a file may be called ---- */
+static uint64_t dice_state = 1;
+
+static void random_path(char out[16])
+{
+        static const char letters[] = "  \"\"##='\\:;ab.\x80\xa0\xc3\xff";
+        size_t n = 0;
+        do {
+                dice_state += 0x9e3779b97f4a7c15ull;
+                out[n++] = letters[hash_mix64(dice_state) % (sizeof(letters) - 1)];
+        } while (n < 15 && hash_mix64(dice_state ^ 77) % 6);
+        out[n] = 0;
+}
+
+static void set_row(struct conf *c, const char *name, const char *before, const char *path)
+{
+        char value[64];
+        struct err e;
+        snprintf(value, sizeof(value), "%s%s", before, path);
+        struct opt_use u = {.opt = opt_by_name(name, strlen(name)),
+                            .as = name,
+                            .key = "",
+                            .value = value,
+                            .origin = FROM_ARGS};
+        if (opt_apply(c, &u, &e))
+                fail_msg("%s", e.text);
+}
+
+static void any_path_round_trips(void **state)
+{
+        (void)state;
+        for (unsigned round = 0; round < 1000; round++) {
+                char path[6][16];
+                struct conf *a, *b;
+                struct err e;
+                assert_int_equal(conf_new(&a, &e), 0);
+                for (size_t i = 0; i < ARRAY_LEN(path); i++)
+                        random_path(path[i]);
+                set_row(a, "output", "json:", path[0]);
+                set_row(a, "rotate-dir", "", path[1]);
+                set_row(a, "checkpoint", "/tmp/", path[2]);
+                set_row(a, "io-tx", "file:", path[3]);
+                set_row(a, "pcap", "", path[4]);
+                set_row(a, "stylesheet", "", path[5]);
+                char *text = echo_of(a, false);
+                if (parse_file(&b, "-c", text, "--echo", &e))
+                        fail_msg("%s of\n%s", e.text, text);
+                assert_string_equal(b->out.files[0].path, path[0]);
+                assert_string_equal(b->out.rotate_dir, path[1]);
+                assert_string_equal(b->checkpoint_file + 5, path[2]);
+                assert_string_equal(b->tx_file, path[3]);
+                assert_string_equal(b->pcap_file, path[4]);
+                assert_string_equal(b->out.stylesheet, path[5]);
+                free(text);
+                conf_free(a);
+                conf_free(b);
         }
 }
 
@@ -712,6 +776,7 @@ int main(void)
                 cmocka_unit_test(defaults_are_taken),    cmocka_unit_test(samples_round_trip),
                 cmocka_unit_test(every_row_round_trips), cmocka_unit_test(all_of_masscans_names_are_known),
                 cmocka_unit_test(kinds_are_told_apart),  cmocka_unit_test(help_shows_every_row),
+                cmocka_unit_test(any_path_round_trips),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,8 @@ static void each_option_by_itself(void **state)
                 {{SYN_WINDOWS, -1, -1, 0, -1, -1, false}, "mss1460 nop ws0 nop nop sack ", 128},
                 {{SYN_WINDOWS, -1, -1, -1, 0, -1, false}, "mss1460 nop ws8 ", 128},
                 {{SYN_WINDOWS, -1, -1, -1, -1, 1, false}, "mss1460 nop ws8 sack ts77/0 ", 128},
+                {{SYN_WINDOWS, -1, -1, -1, -1, 2, false}, "mss1460 nop ws8 sack ts2/0 ", 128},
+                {{SYN_BSD, -1, -1, -1, -1, 254, false}, "mss1460 nop ws6 sack ts254/0 ", 64},
                 {{SYN_LINUX, -1, -1, -1, -1, 0, false}, "mss1460 nop nop sack nop ws7 ", 64},
                 {{SYN_LINUX, -1, -1, -1, 0, -1, false}, "mss1460 nop nop ts77/0 nop ws7 ", 64},
                 {{SYN_LINUX, -1, 0, -2, 0, 0, false}, "", 64},
@@ -559,6 +561,8 @@ static void round_trip_times(void **state)
                 {true, UINT32_MAX - 9, 30, 40}, {true, 0, 500, 0}, /* zero: not an echo of ours */
                 {true, 1000, 120001000, 0},     {true, 1000, 120000999, 119999999},
                 {true, 2000, 1000, 0}, /* from the future */
+                {true, 254, 43000, 0}, /* a fixed value may have been sent: no clock of ours */
+                {true, 255, 43000, 42745},
         };
         struct answer a;
         (void)state;

@@ -444,13 +444,13 @@ static void arp(void **state)
               "c0000209");
         assert_int_equal(decode(&p, LINK_ETHER), WIRE_OK);
         assert_int_equal(p.kind, WIRE_ARP);
-        assert_true(p.neigh_request && p.has_neigh_mac);
+        assert_true(p.neigh_request && p.has_neigh_mac && p.neigh_sure);
         assert_int_equal(p.neigh_ip.lo, 0xc0000209);
         assert_int_equal(p.src.lo, 0xc0000207);
         assert_memory_equal(p.neigh_mac, mac, 6);
         f.b[21] = 2;
         assert_int_equal(decode(&p, LINK_ETHER), WIRE_OK);
-        assert_false(p.neigh_request);
+        assert_true(!p.neigh_request && p.neigh_sure);
         assert_int_equal(p.neigh_ip.lo, 0xc0000207);
 }
 
@@ -472,7 +472,11 @@ static void ndp(void **state)
                 assert_int_equal(p.src.zone, 5);
                 assert_true(p.has_neigh_mac);
                 assert_memory_equal(p.neigh_mac, mac, 6);
+                assert_int_equal(p.neigh_sure, reply);
         }
+        make_icmp6(addrs, 255, "8800 0000 40000000 fe800000000000000000000000000009 0201 021122334455");
+        assert_int_equal(decode(&p, LINK_ETHER), WIRE_OK);
+        assert_true(p.has_neigh_mac && !p.neigh_sure); /* without the override flag */
         make_icmp6(addrs, 254, na); /* from beyond the link: not believed (RFC 4861 §7.1) */
         assert_int_equal(decode(&p, LINK_ETHER), WIRE_OK);
         assert_int_equal(p.kind, WIRE_ICMP);
