@@ -109,6 +109,24 @@ void blocks_settle(struct blocks *b, uint64_t looked_at_ns)
                 blocks_publish(b);
 }
 
+struct block *blocks_recall(struct blocks *b, uint64_t since_ns, unsigned *from)
+{
+        unsigned last = b->n_levels - 1;
+        uint64_t due_ns = since_ns + (uint64_t)(b->g->conf->answer_horizon_s * 1e9);
+        while (*from < b->levels[last].n) {
+                struct block *x = at(b, last, (*from)++);
+                if (x->due_ns >= due_ns)
+                        return x;
+        }
+        return NULL;
+}
+
+/* It and all behind it are dealt with in turn, so the queue stays in order of time. */
+void blocks_recalled(struct blocks *b, struct block *x, uint64_t now_ns)
+{
+        x->due_ns = now_ns + (uint64_t)(b->g->conf->answer_horizon_s * 1e9);
+}
+
 bool blocks_retries_left(const struct blocks *b)
 {
         for (unsigned k = 0; k + 1 < b->n_levels; k++)

@@ -6,7 +6,6 @@
  */
 #include "eng.h"
 #include <stdlib.h>
-#include <unistd.h>
 
 static bool io_is(const char *name, const char *want)
 {
@@ -23,35 +22,31 @@ static int choose_tx(struct eng *g, struct dev *d, struct err *e)
 {
         const struct conf *c = g->conf;
         const char *name = c->offline ? "null" : c->io_tx;
-        char why[256] = "";
-        if (name && strcmp(name, "auto") != 0) {
+        /* Our own addresses are on no link: one that was named cannot reach them, whatever it is. */
+        if (!name || io_is(name, "auto") || (d->local && io_rung_of(io_tx_ladder, io_by_name(name))))
+                d->tx_ops = io_choose(&d->tx_choice, io_tx_ladder, d->link, d->local);
+        else
                 d->tx_ops = io_by_name(name);
-                if (!d->tx_ops || !d->tx_ops->can_tx)
-                        return err_set(e, 0,
-                                       "--io-tx \"%s\": no such transmit back-end; see --help for the list",
-                                       name);
-                return 0;
-        }
-        d->tx_ops = io_auto_tx(d->link, d->local, why, sizeof(why));
-        if (why[0])
-                log_say(LOG_VERBOSE, "%s", why);
+        if (!d->tx_ops || !d->tx_ops->can_tx)
+                return err_set(e, 0, "--io-tx \"%s\": no such transmit back-end; see --help for the list",
+                               name);
         return 0;
 }
 
 static int choose_rx(struct eng *g, struct dev *d, struct err *e)
 {
-        const char *name = g->conf->io_rx;
-        if (name && strcmp(name, "auto") != 0) {
-                d->rx_ops = io_by_name(name);
-                if (!d->rx_ops || !d->rx_ops->can_rx)
-                        return err_set(e, 0,
-                                       "--io-rx \"%s\": no such receive back-end; see --help for the list",
-                                       name);
-                return 0;
-        }
-        if (g->conf->offline || io_is(g->conf->io_tx, "null") || io_is(g->conf->io_tx, "file"))
+        const struct conf *c = g->conf;
+        const char *name = c->io_rx;
+        bool by_name = name && !io_is(name, "auto");
+        if (!by_name && (c->offline || io_is(c->io_tx, "null") || io_is(c->io_tx, "file")))
                 return 0; /* nothing is sent, nothing comes back */
-        d->rx_ops = io_by_name(io_is(g->conf->io_tx, "loop") ? "loop" : "afpacket");
+        if (!by_name && !io_is(c->io_tx, "loop"))
+                d->rx_ops = io_choose(&d->rx_choice, io_rx_ladder, d->link, d->local);
+        else
+                d->rx_ops = io_by_name(by_name ? name : "loop");
+        if (!d->rx_ops || !d->rx_ops->can_rx)
+                return err_set(e, 0, "--io-rx \"%s\": no such receive back-end; see --help for the list",
+                               name);
         return 0;
 }
 
@@ -129,8 +124,7 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
                             .all_protocols = g->conf->pcap_file != NULL,
                             .bpf_text = g->conf->bpf_text,
                             .link = d->tx_link,
-                            .fanout_id =
-                                    ((unsigned)getpid() * ENG_DEVS_MAX + (unsigned)(d - g->devs)) & 0xffff};
+                            .fanout_id = queue ? d->rx[0].caps.fanout_id : 0};
         for (unsigned i = 0; i < g->n_sources; i++) {
                 const struct scan_source *s = &g->sources[i];
                 spans[i] = (struct io_span){.first = s->first,
@@ -156,6 +150,58 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
         return 0;
 }
 
+static int open_sends(struct eng *g, struct dev *d, struct err *e)
+{
+        for (unsigned q = 0; q < g->n_tx; q++)
+                if (open_tx(g, d, &d->tx[q], q, g->n_tx, e))
+                        return -1;
+        for (unsigned q = 0; d->rx_ops && q < g->n_rx; q++)
+                if (open_tx(g, d, &d->reply[q], q, g->n_rx, e))
+                        return -1;
+        return d->rx_ops && d->tx_link == LINK_ETHER ? open_tx(g, d, &d->ask, 0, 1, e) : 0;
+}
+
+static void close_sends(struct dev *d)
+{
+        io_close(&d->ask);
+        for (unsigned q = 0; q < ENG_TX_MAX; q++)
+                io_close(&d->tx[q]);
+        for (unsigned q = 0; q < ENG_RX_MAX; q++)
+                io_close(&d->reply[q]);
+}
+
+static int open_receives(struct eng *g, struct dev *d, struct err *e)
+{
+        for (unsigned q = 0; q < g->n_rx; q++)
+                if (open_rx(g, d, q, e))
+                        return -1;
+        return 0;
+}
+
+static void close_receives(struct dev *d)
+{
+        for (unsigned q = 0; q < ENG_RX_MAX; q++)
+                io_close(&d->rx[q]);
+}
+
+/* All handles of one direction, or a rung further down. When none opens, the best one's error is told: that
+ * is the one to mend. */
+static int open_by_choice(struct eng *g, struct dev *d, bool tx, struct err *e)
+{
+        struct err other, *why = e;
+        for (;;) {
+                if (!(tx ? open_sends : open_receives)(g, d, why))
+                        return 0;
+                (tx ? close_sends : close_receives)(d);
+                const struct io_ops *next =
+                        io_choose_next(tx ? &d->tx_choice : &d->rx_choice, d->link, d->local, why);
+                if (!next)
+                        return -1;
+                *(tx ? &d->tx_ops : &d->rx_ops) = next;
+                why = &other;
+        }
+}
+
 int eng_open_devs(struct eng *g, struct err *e)
 {
         if (g->conf->pcap_file &&
@@ -164,30 +210,37 @@ int eng_open_devs(struct eng *g, struct err *e)
                 return -1;
         for (unsigned i = 0; i < g->n_devs; i++) {
                 struct dev *d = &g->devs[i];
-                for (unsigned q = 0; d->rx_ops && q < g->n_rx; q++)
-                        if ((!d->rx_shared && open_rx(g, d, q, e)) ||
-                            open_tx(g, d, &d->reply[q], q, g->n_rx, e))
-                                return -1;
-                for (unsigned q = 0; q < g->n_tx; q++)
-                        if (open_tx(g, d, &d->tx[q], q, g->n_tx, e))
-                                return -1;
-                if (d->rx_ops && d->tx_link == LINK_ETHER && open_tx(g, d, &d->ask, 0, 1, e))
+                if ((d->rx_ops && !d->rx_shared && open_by_choice(g, d, false, e)) ||
+                    open_by_choice(g, d, true, e))
                         return -1;
         }
         return 0;
+}
+
+void eng_say_devs(const struct eng *g)
+{
+        for (unsigned i = 0; i < g->n_devs && !eng_io_is_virtual(g); i++) {
+                const struct dev *d = &g->devs[i];
+                char text[900];
+                struct wr w = wr_of(text, sizeof(text) - 1);
+                wr_fmt(&w, "sending on %s by %s", d->name, d->tx_ops->name);
+                if (d->tx_choice.passed[0])
+                        wr_fmt(&w, " (%s)", d->tx_choice.passed);
+                if (d->rx_ops && !d->rx_shared)
+                        wr_fmt(&w, "; receiving by %s", d->rx_ops->name);
+                if (d->rx_ops && !d->rx_shared && d->rx_choice.passed[0])
+                        wr_fmt(&w, " (%s)", d->rx_choice.passed);
+                *w.p = 0;
+                log_say(LOG_INFO, "%s", text);
+        }
 }
 
 void eng_close_devs(struct eng *g)
 {
         for (unsigned i = 0; i < g->n_devs; i++) {
                 struct dev *d = &g->devs[i];
-                io_close(&d->ask);
-                for (unsigned q = 0; q < ENG_TX_MAX; q++)
-                        io_close(&d->tx[q]);
-                for (unsigned q = 0; q < ENG_RX_MAX; q++) {
-                        io_close(&d->rx[q]);
-                        io_close(&d->reply[q]);
-                }
+                close_sends(d);
+                close_receives(d);
         }
         if (g->capture)
                 io_capture_close(g->capture);

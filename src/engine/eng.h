@@ -57,11 +57,23 @@ uint32_t window_age_ms(const struct window *, uint64_t pos, uint32_t now_ms); /*
 
 /* ---- devices and paths (paths.c)
  * ------------------------------------------------------------------------------ */
+struct proof { /* do frames that were handed to an interface leave it? (proof.c, main thread) */
+        bool watching;
+        uint64_t since_ns; /* when frames were first missed; 0: not yet */
+        bool told;
+        uint64_t handed, left, dropped; /* before the first probe */
+        _Atomic uint64_t unseen;        /* handed over, and no counter moved */
+};
 struct dev { /* one interface (or file) frames leave and arrive through */
         int ifindex;
         char name[256];
         const struct io_link *link; /* NULL: not an interface */
         const struct io_ops *tx_ops, *rx_ops;
+        struct io_choice tx_choice, rx_choice; /* how those were found */
+        struct proof proof;
+        _Atomic int out;       /* enum io_link_state, as link.c saw it last */
+        uint64_t out_since_ns; /* main thread; 0: it is up */
+        bool out_told;
         bool local;     /* loopback or own addresses: raw IP */
         bool rx_shared; /* another dev of the same interface receives for both */
         struct io tx[ENG_TX_MAX], rx[ENG_RX_MAX], reply[ENG_RX_MAX];
@@ -77,10 +89,18 @@ struct path { /* everything that is constant for a stretch of targets */
         enum io_route_kind kind;
         struct ip_addr via; /* gateway */
         struct wire_hop hop;
-        bool mac_known; /* else look up via (gateway) or the target itself (on-link) */
+        bool mac_known; /* by hand, or none is needed; else via (gateway) or each target (on-link) is asked */
+        bool silence_told;    /* that the gateway no longer answers */
+        _Atomic uint64_t mac; /* as it lies in memory; 0: not known yet; of a gateway, main keeps it true */
         struct scan_source source;
         struct probe_template tmpl;
 };
+static inline uint64_t eng_mac_word(const uint8_t mac[6])
+{
+        uint64_t word = 0;
+        memcpy(&word, mac, 6);
+        return word;
+}
 struct stretch { /* addresses [first, last] leave by `path`; sorted; per slot */
         struct ip_addr first, last;
         uint16_t path;
@@ -106,7 +126,7 @@ struct tallies { /* the writer's own; atomic so that main can show them */
         _Atomic uint64_t blocked_since_ms; /* an output does not take bytes; 0: it does */
 };
 
-enum stop_why { STOP_NO, STOP_SIGNAL, STOP_RUNTIME, STOP_RESULTS, STOP_BROKEN_PIPE, STOP_FAILED };
+enum stop_why { STOP_NO, STOP_SIGNAL, STOP_RUNTIME, STOP_RESULTS, STOP_BROKEN_PIPE, STOP_FAILED, STOP_LINK };
 
 struct eng {
         struct conf *conf;
@@ -153,9 +173,20 @@ struct eng {
         _Atomic uint32_t rtt_max_ms;
         _Atomic uint64_t pauses, pause_ns;
         _Atomic uint64_t ask_count;
-        pthread_mutex_t round_lock;   /* --infinite: order, seed and positions change together */
-        struct io_neigh_ask asks[64]; /* due, waiting for their turn; main thread */
+        /* link.c */
+        _Atomic bool link_out;    /* an interface is down or gone */
+        _Atomic uint64_t outages; /* that are over; the last one: */
+        _Atomic uint64_t outage_since_ns, outage_end_ns;
+        uint64_t link_look_ns, out_ns; /* main thread: next look; all outages together */
+        pthread_mutex_t round_lock;    /* --infinite: order, seed and positions change together */
+        struct io_neigh_ask asks[64];  /* due, waiting for their turn; main thread */
         unsigned n_asks;
+        struct {
+                uint64_t asked_ns;        /* when all were asked whether they are still there */
+                uint64_t heard, heard_ns; /* answers to probes, and since when there were no more */
+                uint64_t told_ns;         /* when a change was last told */
+        } gateways;                       /* main thread */
+        uint64_t proof_look_ns;           /* when the proofs are looked at next */
 
         /* carried over from the scan that is resumed */
         uint64_t base_probes, base_elapsed_ns;
@@ -184,6 +215,10 @@ void eng_close_devs(struct eng *);
 int eng_add_dev(struct eng *, int ifindex, const char *name, unsigned slot, bool local, unsigned *index,
                 struct err *);
 bool eng_io_is_virtual(const struct eng *); /* no wire at all: null, file, loop, --offline */
+void eng_say_devs(const struct eng *);      /* what was chosen, and why not the faster one */
+/* proof.c */
+void eng_proof_start(struct eng *); /* before the first probe */
+void eng_proof_watch(struct eng *, uint64_t now_ns);
 /* tx.c, rx.c */
 struct tx_arg {
         struct eng *eng;
@@ -192,6 +227,9 @@ struct tx_arg {
 void *tx_thread(void *tx_arg);
 void *rx_thread(void *tx_arg);
 uint64_t eng_settled(const struct eng *); /* lowest position that is not settled */
+/* link.c: interfaces that go down, run by main */
+void eng_watch_links(struct eng *, uint64_t now_ns);
+const char *eng_link_word(const struct dev *); /* "is down" and the like; NULL: it is up */
 /* resolve.c: neighbours, run by main */
 int eng_make_neighbours(struct eng *, struct err *);       /* the table, before any thread runs */
 int eng_gateways(struct eng *, bool *ready, struct err *); /* call until ready; -1: one is dead */
@@ -232,7 +270,7 @@ struct status {
 struct totals {
         uint64_t probes, retries, replies, targets, unreachable, unresolved, parked, replies_dropped;
         uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
-        uint64_t missed, tx_errors, tx_again;
+        uint64_t missed, tx_errors, tx_again, unseen;
         int last_error;
 };
 void eng_totals(struct eng *, struct totals *);

@@ -241,7 +241,8 @@ static void mac_text(char out[18], const uint8_t m[6])
 
 static void show_path(const struct eng *g, const struct target *t)
 {
-        static const char *const kinds[] = {"no route", "by a gateway", "on the link", "this host itself"};
+        static const char *const kinds[] = {"no route", "by a gateway", "on the link", "this host itself",
+                                            "everybody on the link"};
         char ip[IP_TEXT_MAX], src[IP_TEXT_MAX], via[IP_TEXT_MAX] = "", us[18], them[18];
         uint16_t id = eng_path_of(g, &t->ip, 0);
         ip_format(ip, &t->ip);

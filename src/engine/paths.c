@@ -135,8 +135,10 @@ static void set_hop(struct eng *g, struct path *p)
         memcpy(p->hop.us_mac, d->mac, 6);
         if (has && p->kind != ROUTE_LOCAL)
                 memcpy(p->hop.them_mac, p->family == 4 ? a->router_mac4 : a->router_mac6, 6);
-        p->mac_known =
-                has || p->hop.link != LINK_ETHER || d->local || !d->rx_ops || (d->link && d->link->no_arp);
+        else if (p->kind == ROUTE_BROADCAST)
+                memset(p->hop.them_mac, 0xff, 6);
+        p->mac_known = has || p->kind == ROUTE_BROADCAST || p->hop.link != LINK_ETHER || d->local ||
+                       !d->rx_ops || (d->link && d->link->no_arp);
 }
 
 static int make_path(struct eng *g, unsigned slot, const struct io_route *r, uint8_t family, uint16_t *id,
@@ -185,12 +187,11 @@ static int use_run(struct eng *g, unsigned slot, const struct run *run, int oif,
         uint16_t id = ENG_NO_PATH;
         bool by_hand = family == 4 ? a->router_ip4.family || a->has_router_mac4
                                    : a->router_ip6.family || a->has_router_mac6;
-        /* With an interface given and no route of its own the kernel says "on the link" about the whole
-         * world. */
-        const struct io_link *l = oif ? io_facts_by_index(g->kernel, oif) : NULL;
-        if (r.kind == ROUTE_ONLINK && by_hand && l && l->link == LINK_ETHER &&
-            !on_networks_of(l, &run->first))
+        const struct io_link *l = r.ifindex ? io_facts_by_index(g->kernel, r.ifindex) : NULL;
+        if (r.assumed && by_hand)
                 r.kind = ROUTE_GATEWAY;
+        if (r.kind == ROUTE_BROADCAST && (!l || l->link != LINK_ETHER || l->loopback))
+                r.kind = ROUTE_NONE; /* such a link has no address for all */
         if (r.kind == ROUTE_NONE && by_hand && oif)
                 r = (struct io_route){.kind = ROUTE_GATEWAY, .ifindex = oif};
         if (r.kind != ROUTE_NONE && make_path(g, slot, &r, family, &id, e))
@@ -306,6 +307,7 @@ static int prepare_templates(struct eng *g, struct err *e)
                 p->hop.link = g->devs[p->dev].tx_link; /* what the opened back-end really takes */
                 if (scan_syn.prepare(&p->tmpl, &g->conf->syn, &p->hop, &p->source, e))
                         return -1;
+                atomic_store(&p->mac, eng_mac_word(p->hop.them_mac));
                 g->probe_len = MAX(g->probe_len, p->tmpl.len);
         }
         return 0;

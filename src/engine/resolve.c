@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * resolve: asks for the MAC addresses the transmit threads wait for. Run by the main thread; requests leave
- * under the common rate, through a handle of their own.
+ * resolve: finds out the MAC addresses of next hops, and keeps finding out while the scan runs. The main
+ * thread alone: it owns the table of neighbours, takes in what the other threads left there, and writes each
+ * gateway's address into its paths, where transmit threads read it as one word. Requests leave under the
+ * common rate, through a handle of their own. RFC 826, RFC 4861 §7.3.
  */
 #include "eng.h"
 
-enum { ASK_TRIES = 3 };
+enum { ASK_TRIES = 3, SILENT_ROUNDS = 3, CONFIRM_SHARE = 20 /* asking again takes one frame in so many */ };
+static const uint64_t CALM_NS = 30 * NS_PER_S; /* REACHABLE_TIME of RFC 4861 §10 */
+/* No answer to any probe for QUIET_NS: that may be the targets, or the gateway, which then is asked more
+ * often (a round of questions takes three seconds). */
+static const uint64_t QUIET_NS = 2 * NS_PER_S, DOUBT_NS = 4 * NS_PER_S;
+static const uint64_t TELL_NS = 5 * NS_PER_S; /* between two lines about changes: anybody may cause one */
 
 /* Which path's link and address ask: any that leaves by that interface; for a next hop of the other family
  * (RFC 5549) the interface's own address of that family. */
@@ -34,7 +41,9 @@ static void ask_one(struct eng *g, const struct io_neigh_ask *ask)
         if (!ask_how(g, ask, &p, &us))
                 return;
         struct wire_hop hop = p->hop;
-        memset(hop.them_mac, 0, 6); /* unknown: broadcast, or the solicited-node group */
+        memset(hop.them_mac, 0, 6); /* everybody: broadcast, or the solicited-node group */
+        if (ask->to_mac)
+                memcpy(hop.them_mac, ask->mac, 6);
         struct io *io = &g->devs[p->dev].ask;
         if (!io_tx_reserve(io, &f, 1))
                 return;
@@ -42,6 +51,94 @@ static void ask_one(struct eng *g, const struct io_neigh_ask *ask)
         io_tx_commit(io, &f, f.len ? 1 : 0);
         io_tx_kick(io);
 }
+
+/* ---- gateways ---- */
+
+static bool asks_gateway(const struct path *p)
+{
+        return p->kind == ROUTE_GATEWAY && !p->mac_known;
+}
+
+static struct ip_addr gateway_of(const struct path *p)
+{
+        struct ip_addr via = p->via;
+        via.zone = 0;
+        return via;
+}
+
+static enum io_neigh_state find_gateway(struct eng *g, const struct path *p, uint8_t mac[6])
+{
+        struct ip_addr via = gateway_of(p);
+        return io_neigh_find(g->neigh, g->n_tx, g->devs[p->dev].ifindex, &via, mac);
+}
+
+static void say_change(struct eng *g, const struct path *p, const uint8_t mac[6], uint64_t now_ns)
+{
+        char via[IP_TEXT_MAX];
+        if (g->gateways.told_ns && now_ns - g->gateways.told_ns < TELL_NS)
+                return;
+        g->gateways.told_ns = now_ns;
+        ip_format(via, &p->via);
+        log_say(LOG_INFO, "the gateway %s on %s now has the MAC %02x:%02x:%02x:%02x:%02x:%02x", via,
+                g->devs[p->dev].name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static void follow_gateways(struct eng *g, uint64_t now_ns)
+{
+        for (size_t i = 0; i < g->n_paths; i++) {
+                struct path *p = &g->paths[i];
+                uint8_t mac[6];
+                uint64_t was = atomic_load_explicit(&p->mac, memory_order_relaxed);
+                if (!asks_gateway(p) || !was || find_gateway(g, p, mac) != NEIGH_KNOWN ||
+                    eng_mac_word(mac) == was)
+                        continue;
+                atomic_store_explicit(&p->mac, eng_mac_word(mac), memory_order_relaxed);
+                say_change(g, p, mac, now_ns);
+        }
+}
+
+/* Once per gateway, however many paths lead over it. */
+static void say_silence(struct eng *g, struct path *p)
+{
+        char via[IP_TEXT_MAX];
+        if (p->silence_told)
+                return;
+        for (size_t i = 0; i < g->n_paths; i++)
+                if (g->paths[i].dev == p->dev && ip_eq(&g->paths[i].via, &p->via))
+                        g->paths[i].silence_told = true;
+        ip_format(via, &p->via);
+        log_say(LOG_WARN,
+                "the gateway %s on %s no longer answers %s: probes still go to the MAC it had, and may be "
+                "lost",
+                via, g->devs[p->dev].name, p->family == 4 ? "ARP" : "NDP");
+}
+
+/* Is each gateway still where it was? Asked now and then, and sooner when nothing answers any more. */
+static void confirm_gateways(struct eng *g, uint64_t now_ns)
+{
+        uint64_t answers = 0;
+        for (unsigned i = 0; i < g->n_rx; i++)
+                answers += atomic_load_explicit(&g->rx_count[i].answers, memory_order_relaxed);
+        if (answers != g->gateways.heard) {
+                g->gateways.heard = answers;
+                g->gateways.heard_ns = now_ns;
+        }
+        bool quiet = now_ns - g->gateways.heard_ns >= QUIET_NS;
+        if (atomic_load_explicit(&g->link_out, memory_order_relaxed)) /* nobody could answer */
+                return;
+        if (now_ns - g->gateways.asked_ns < (quiet ? DOUBT_NS : CALM_NS))
+                return;
+        g->gateways.asked_ns = now_ns;
+        for (size_t i = 0; i < g->n_paths; i++) {
+                struct path *p = &g->paths[i];
+                struct ip_addr via = gateway_of(p);
+                if (asks_gateway(p) &&
+                    io_neigh_confirm(g->neigh, g->devs[p->dev].ifindex, &via) >= SILENT_ROUNDS)
+                        say_silence(g, p);
+        }
+}
+
+/* ---- the main thread's part ---- */
 
 /* Requests wait for their turn like replies do, and probes yield to them: else a slow scan, whose every frame
  * is spoken for, would never find out where to send. Never blocks: what has no turn yet is kept for the next
@@ -51,6 +148,10 @@ void eng_ask_neighbours(struct eng *g, uint64_t now_ns)
         unsigned done = 0, had = g->n_asks;
         if (!g->neigh)
                 return;
+        if (io_neigh_take(g->neigh, now_ns))
+                follow_gateways(g, now_ns);
+        confirm_gateways(g, now_ns);
+        io_neigh_age(g->neigh, now_ns, rate_pps(&g->rate) / CONFIRM_SHARE);
         if (!g->n_asks)
                 g->n_asks = io_neigh_due(g->neigh, now_ns, g->asks, ARRAY_LEN(g->asks));
         while (done < g->n_asks && rate_take(&g->rate, 1, clock_mono_ns()))
@@ -75,20 +176,26 @@ static int gateway_dead(const struct eng *g, const struct path *p, struct err *e
 
 int eng_make_neighbours(struct eng *g, struct err *e)
 {
-        bool needed = false;
+        bool needed = false, tagged = false;
+        uint64_t now_ns = clock_mono_ns();
         for (size_t i = 0; i < g->n_paths; i++)
                 needed |= !g->paths[i].mac_known;
         if (!needed)
                 return 0;
-        size_t room = MIN(MAX((size_t)g->conf->neigh_queue * 2, (size_t)1024), (size_t)1 << 22);
-        bool tagged = false;
         for (unsigned i = 0; i < g->n_devs; i++)
                 tagged |= g->devs[i].vlan != 0;
-        if (io_neigh_new(&g->neigh, room, ASK_TRIES, NS_PER_S, e))
+        size_t queue = MIN((size_t)g->conf->neigh_queue, (size_t)1 << 21);
+        struct io_neigh_conf conf = {.capacity = MAX(queue * 2, (size_t)1024) + g->n_paths * 2,
+                                     .tries = ASK_TRIES,
+                                     .retry_ns = NS_PER_S,
+                                     .calm_ns = CALM_NS,
+                                     .n_askers = g->n_tx + 1, /* the last is the main thread */
+                                     .n_tellers = g->n_rx};
+        g->gateways.asked_ns = g->gateways.heard_ns = now_ns;
+        if (io_neigh_new(&g->neigh, &conf, e))
                 return -1;
-        return tagged ? 0
-                      : io_neigh_seed(g->neigh, g->kernel,
-                                      e); /* the kernel's table is the untagged network's */
+        /* the kernel's table is the untagged network's */
+        return tagged ? 0 : io_neigh_seed(g->neigh, g->kernel, now_ns, e);
 }
 
 /* Gateways first: a scan that cannot leave should say so before it starts. */
@@ -97,16 +204,18 @@ int eng_gateways(struct eng *g, bool *ready, struct err *e)
         *ready = true;
         for (size_t i = 0; i < g->n_paths; i++) {
                 struct path *p = &g->paths[i];
-                struct ip_addr via = p->via;
-                if (p->kind != ROUTE_GATEWAY || p->mac_known)
+                struct ip_addr via = gateway_of(p);
+                uint8_t mac[6];
+                if (!asks_gateway(p) || atomic_load_explicit(&p->mac, memory_order_relaxed))
                         continue;
-                via.zone = 0;
-                enum io_neigh_state s =
-                        io_neigh_find(g->neigh, g->devs[p->dev].ifindex, &via, p->hop.them_mac);
+                enum io_neigh_state s = find_gateway(g, p, mac);
                 if (s == NEIGH_DEAD)
                         return gateway_dead(g, p, e);
-                p->mac_known = s == NEIGH_KNOWN;
-                *ready &= p->mac_known;
+                if (s == NEIGH_KNOWN) {
+                        atomic_store_explicit(&p->mac, eng_mac_word(mac), memory_order_relaxed);
+                        io_neigh_pin(g->neigh, g->devs[p->dev].ifindex, &via);
+                }
+                *ready &= s == NEIGH_KNOWN;
         }
         return 0;
 }

@@ -26,6 +26,7 @@ struct rx {
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
+        unsigned turns;           /* taken from the rate and not used yet */
         bool held_up;             /* replies wait for the rate: probes yield */
         uint64_t now_ns, wall_ns; /* read once per burst */
         bool gave_up;             /* left with an answer in hand: nothing is caught up any more */
@@ -58,32 +59,54 @@ static void hold_up_probes(struct rx *r, bool held_up)
                                   memory_order_relaxed);
 }
 
-/* Sends what the rate allows now. While frames keep coming only full batches: a system call for each RST
- * would cost more than all the rest of its way. */
+/* Hands in the oldest reply. False: its handle has no room just now. On a link that is down it would only
+ * wait in others' way: it is dropped. */
+static bool hand_in(struct rx *r)
+{
+        struct reply *x = &r->replies[r->head];
+        struct dev *d = &r->g->devs[x->dev];
+        struct io *io = &d->reply[r->id];
+        struct frame f;
+        bool room = io_tx_reserve(io, &f, 1) != 0;
+        if (!room) {
+                io_tx_kick(io);
+                room = io_tx_reserve(io, &f, 1) != 0;
+        }
+        if (!room && atomic_load_explicit(&d->out, memory_order_relaxed) == IO_LINK_OK)
+                return false;
+        if (room) {
+                memcpy(f.data, x->bytes, x->len);
+                f.len = x->len;
+                io_tx_commit(io, &f, 1);
+        }
+        COUNT(*(room ? &r->count->replies : &r->count->replies_dropped), 1);
+        r->head = (r->head + 1) % REPLY_QUEUE;
+        r->n--;
+        return true;
+}
+
+/* Sends what the rate allows now, and never waits: a handle without room must not keep this thread from
+ * receiving. While frames keep coming only full batches: a system call for each RST would cost more than all
+ * the rest of its way. */
 static void send_replies(struct rx *r, bool all)
 {
         struct eng *g = r->g;
         while (r->n >= (all ? 1 : REPLY_BATCH)) {
                 unsigned want = MIN(r->n, (unsigned)ENG_BATCH);
-                unsigned may = rate_take(&g->rate, want, clock_mono_ns());
-                hold_up_probes(r, may < want);
-                if (!may)
+                if (!r->turns)
+                        r->turns = rate_take(&g->rate, want, clock_mono_ns());
+                hold_up_probes(r, r->turns < want);
+                if (!r->turns)
                         return;
-                for (unsigned i = 0; i < may; i++) {
-                        struct reply *x = &r->replies[r->head];
-                        struct io *io = &g->devs[x->dev].reply[r->id];
-                        struct frame f;
-                        while (!io_tx_reserve(io, &f, 1))
-                                io_tx_kick(io);
-                        memcpy(f.data, x->bytes, x->len);
-                        f.len = x->len;
-                        io_tx_commit(io, &f, 1);
-                        r->head = (r->head + 1) % REPLY_QUEUE;
-                        r->n--;
+                bool room = true;
+                for (want = MIN(want, r->turns); want && room; want--) {
+                        room = hand_in(r);
+                        r->turns -= room;
                 }
                 for (unsigned d = 0; d < g->n_devs; d++)
                         io_tx_kick(&g->devs[d].reply[r->id]);
-                COUNT(r->count->replies, may);
+                if (!room)
+                        break;
         }
         hold_up_probes(r, false);
 }
@@ -105,11 +128,20 @@ static void queue_rst(struct rx *r, unsigned dev, const struct pkt *p, const str
                 reply_put(r, x, scan_build_rst(x->bytes, REPLY_MAX, &hop, a, 64));
 }
 
+/* A probe that waited for its link says nothing of the network. */
+static bool waited_for_link(struct eng *g, uint64_t sent_ns)
+{
+        return atomic_load_explicit(&g->link_out, memory_order_relaxed) ||
+               sent_ns < atomic_load_explicit(&g->outage_end_ns, memory_order_relaxed);
+}
+
 static void note_rtt(struct rx *r, uint64_t pos, const struct answer *a)
 {
         struct eng *g = r->g;
         uint32_t now_ms = (uint32_t)((r->now_ns - g->start_ns) / NS_PER_MS);
         uint32_t ms = a->rtt_us ? a->rtt_us / 1000 + 1 : window_age_ms(&g->window, pos, now_ms);
+        if (waited_for_link(g, r->now_ns - ms * NS_PER_MS))
+                return;
         if (ms > atomic_load_explicit(&g->rtt_max_ms, memory_order_relaxed))
                 atomic_store_explicit(&g->rtt_max_ms, ms, memory_order_relaxed);
 }
@@ -169,13 +201,15 @@ static bool kernel_owns(const struct eng *g, const struct ip_addr *ip)
 static void take_neighbour(struct rx *r, unsigned dev, const struct pkt *p)
 {
         struct eng *g = r->g;
-        struct ip_addr ip = p->neigh_ip;
-        ip.zone = 0;
-        if (!p->neigh_request) {
-                if (p->has_neigh_mac && g->neigh)
-                        io_neigh_learn(g->neigh, g->devs[dev].ifindex, &ip, p->neigh_mac);
+        struct ip_addr ip = p->neigh_ip, who = p->neigh_request ? p->src : p->neigh_ip;
+        ip.zone = who.zone = 0;
+        /* Who is asked alone need not repeat the MAC in the answer (RFC 4861 §7.2.4): it came from there. */
+        if (g->neigh)
+                io_neigh_tell(g->neigh, r->id, g->devs[dev].ifindex, &who,
+                              p->has_neigh_mac ? p->neigh_mac : p->src_mac,
+                              p->has_neigh_mac && p->neigh_sure);
+        if (!p->neigh_request)
                 return;
-        }
         /* With --vlan it is for us to answer: the kernel drops tagged requests it has no device for. */
         if (!is_source(g, &ip) || (!g->devs[dev].vlan && kernel_owns(g, &ip)))
                 return;

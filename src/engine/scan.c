@@ -46,6 +46,8 @@ static void look_after(struct eng *g, struct threads *t)
         if (sig > 0)
                 take_signal(g, sig);
         eng_ask_neighbours(g, now);
+        eng_watch_links(g, now);
+        eng_proof_watch(g, now);
         if (atomic_load(&g->tx_pause)) {
                 COUNT(g->pauses, 1);
                 COUNT(g->pause_ns, TICK_NS);
@@ -108,7 +110,7 @@ static uint64_t wait_end_ns(struct eng *g)
 {
         const struct conf *c = g->conf;
         uint64_t last = MAX(atomic_load(&g->last_send_ns), g->start_ns);
-        if (atomic_load(&g->stop) == STOP_FAILED)
+        if (atomic_load(&g->stop) == STOP_FAILED || atomic_load(&g->stop) == STOP_LINK)
                 return 0;
         if (c->wait_s == CONF_WAIT_FOREVER)
                 return UINT64_MAX;
@@ -122,13 +124,16 @@ static uint64_t wait_end_ns(struct eng *g)
 
 static void wait_for_answers(struct eng *g, struct threads *t)
 {
+        int no = STOP_NO;
         t->status.waiting = true;
         while (t->n_rx && !atomic_load(&g->hurry) && atomic_load(&g->stop) != STOP_RESULTS) {
                 t->status.wait_end_ns = wait_end_ns(g);
                 if (clock_mono_ns() >= t->status.wait_end_ns)
-                        return;
+                        break;
                 look_after(g, t);
         }
+        if (atomic_load(&g->link_out)) /* what was asked last could not be answered */
+                atomic_compare_exchange_strong(&g->stop, &no, STOP_LINK);
 }
 
 /* --infinite: the next round has the next seed. */
@@ -196,6 +201,7 @@ static int run(struct eng *g, struct threads *t, struct err *e)
         if (checkpoint_choose_path(g, e) || writer_new(g, e))
                 return -1;
         status_start(g);
+        eng_proof_start(g);
         if (start(&t->writer, writer_thread, g, e))
                 return -1;
         t->has_writer = true;
@@ -271,7 +277,7 @@ static int finish(struct eng *g, struct threads *t, bool failed, struct err *e)
                          g->conf->checkpoint_file);
         if (rc)
                 return eng_fail(&e2, EXIT_FAILED);
-        return complete ? EXIT_OK : why == STOP_FAILED ? EXIT_FAILED : EXIT_INTERRUPTED;
+        return complete ? EXIT_OK : why == STOP_FAILED || why == STOP_LINK ? EXIT_FAILED : EXIT_INTERRUPTED;
 }
 
 int eng_scan(struct conf *c)

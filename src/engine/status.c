@@ -48,6 +48,7 @@ void eng_totals(struct eng *g, struct totals *t)
                         t->bad[k] += get(&c->bad[k]);
         }
         for (unsigned d = 0; d < g->n_devs; d++) {
+                t->unseen += get(&g->devs[d].proof.unseen);
                 for (unsigned i = 0; i < g->n_tx; i++)
                         add_io(t, &g->devs[d].tx[i]);
                 for (unsigned i = 0; i < g->n_rx; i++) {
@@ -63,9 +64,27 @@ static double percent_done(struct eng *g)
         return end > start ? 100.0 * (double)(at - start) / (double)(end - start) : 100.0;
 }
 
+/* The interfaces that are down or gone, as members of a JSON array. */
+static const char *links_out(const struct eng *g, char *text, size_t cap)
+{
+        struct wr w = wr_of(text, cap - 1);
+        for (unsigned d = 0; d < g->n_devs; d++) {
+                if (!eng_link_word(&g->devs[d]))
+                        continue;
+                wr_str(&w, wr_len(&w) ? ",\"" : "\"");
+                for (const char *c = g->devs[d].name; *c; c++)
+                        wr_fmt(&w, (unsigned char)*c < 0x20 || *c == '"' || *c == '\\' ? "\\u%04x" : "%c",
+                               (unsigned char)*c);
+                wr_str(&w, "\"");
+        }
+        *w.p = 0;
+        return text;
+}
+
 static void json_line(struct eng *g, const struct status *s, const struct totals *t, double percent,
                       double left_s)
 {
+        char out[ENG_DEVS_MAX * 100]; /* names of 15 bytes, each perhaps escaped */
         fprintf(stderr,
                 "{\"state\":\"%s\",\"elapsed_s\":%.3f,\"rate_pps\":%.1f,\"percent\":%.3f,\"remaining_s\":%."
                 "1f,"
@@ -73,9 +92,11 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 "\"answers\":%llu,"
                 "\"forged\":%llu,\"malformed\":%llu},"
                 "\"found\":{\"open\":%llu,\"closed\":%llu,\"filtered\":%llu,\"duplicates\":%llu},"
-                "\"drops\":{\"kernel\":%llu,\"send_errors\":%llu,\"replies\":%llu},"
-                "\"unreachable\":%llu,\"unresolved\":%llu,\"stalls\":%llu,\"stall_ms\":%llu}\n",
+                "\"drops\":{\"kernel\":%llu,\"send_errors\":%llu,\"not_left\":%llu,\"replies\":%llu},"
+                "\"unreachable\":%llu,\"unresolved\":%llu,\"stalls\":%llu,\"stall_ms\":%llu,"
+                "\"links_out\":[%s]}\n",
                 s->waiting                  ? "waiting"
+                : atomic_load(&g->link_out) ? "link-down"
                 : atomic_load(&g->tx_pause) ? "paused"
                                             : "running",
                 (double)(clock_mono_ns() - g->start_ns) / 1e9, s->rate_now, percent, left_s,
@@ -85,9 +106,10 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 (unsigned long long)get(&g->tally.open), (unsigned long long)get(&g->tally.closed),
                 (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
                 (unsigned long long)t->missed, (unsigned long long)t->tx_errors,
-                (unsigned long long)t->replies_dropped, (unsigned long long)t->unreachable,
-                (unsigned long long)t->unresolved, (unsigned long long)get(&g->rate.stalls),
-                (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS));
+                (unsigned long long)t->unseen, (unsigned long long)t->replies_dropped,
+                (unsigned long long)t->unreachable, (unsigned long long)t->unresolved,
+                (unsigned long long)get(&g->rate.stalls),
+                (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS), links_out(g, out, sizeof(out)));
 }
 
 static void duration(struct wr *w, double s)
@@ -130,8 +152,13 @@ static void text_line(struct eng *g, const struct status *s, const struct totals
                 wr_fmt(&w, ", LOST %llu in the kernel", (unsigned long long)t->missed);
         if (t->tx_errors)
                 wr_fmt(&w, ", %llu not sent", (unsigned long long)t->tx_errors);
+        if (t->unseen)
+                wr_fmt(&w, ", %llu did not leave", (unsigned long long)t->unseen);
         if (t->parked)
                 wr_fmt(&w, ", %llu wait for ARP/NDP", (unsigned long long)t->parked);
+        for (unsigned d = 0; d < g->n_devs; d++)
+                if (eng_link_word(&g->devs[d]))
+                        wr_fmt(&w, ", %s %s; waiting for it", g->devs[d].name, eng_link_word(&g->devs[d]));
         if (blocked && now_ms > blocked + 1000)
                 wr_fmt(&w, ", PAUSED: an output has not taken bytes for %llu s",
                        (unsigned long long)((now_ms - blocked) / 1000));
@@ -180,9 +207,7 @@ void status_start(struct eng *g)
         log_say(LOG_INFO, "scanning %llu host%s [%u port%s each] at %s%s", hosts, hosts == 1 ? "" : "s",
                 f->ports, f->ports == 1 ? "" : "s", rate,
                 g->conf->offline ? ", offline: nothing is sent" : "");
-        for (unsigned i = 0; i < g->n_devs && g->conf->verbose; i++)
-                log_say(LOG_INFO, "%s: sends by %s, receives by %s", g->devs[i].name, g->devs[i].tx_ops->name,
-                        g->devs[i].rx_ops ? g->devs[i].rx_ops->name : "nothing");
+        eng_say_devs(g);
         if (g->conf->checkpoint_file && !g->conf->resume_file)
                 log_say(LOG_INFO,
                         "checkpoint every second: after an interruption go on with  trawl --resume %s",
@@ -198,12 +223,19 @@ static void summary_extra(struct eng *g, const struct totals *t)
         if (t->tx_errors)
                 log_say(LOG_WARN, "%llu frames could not be sent (%s)", (unsigned long long)t->tx_errors,
                         strerror(t->last_error));
+        if (t->unseen)
+                log_say(LOG_WARN,
+                        "%llu frames were handed to an interface that did not count them as sent: targets "
+                        "that look silent may never have been asked",
+                        (unsigned long long)t->unseen);
         if (t->unreachable)
                 log_say(LOG_WARN, "%llu targets have no route and were not probed",
                         (unsigned long long)t->unreachable);
         if (t->unresolved)
                 log_say(LOG_INFO, "%llu probes not sent: nobody answered ARP/NDP for their targets",
                         (unsigned long long)t->unresolved);
+        if (g->out_ns)
+                log_say(LOG_INFO, "waited %.1f s for interfaces that were down", (double)g->out_ns / 1e9);
         if (get(&g->pauses))
                 log_say(LOG_INFO, "paused %.1f s for outputs that did not take bytes",
                         (double)get(&g->pause_ns) / 1e9);
@@ -220,7 +252,8 @@ void status_summary(struct eng *g, enum stop_why why, bool complete)
                                             "--max-results reached",
 
                                             "the reader of a pipe went away",
-                                            "failed"};
+                                            "failed",
+                                            "ended without its interface"};
         struct totals t;
         double elapsed = (double)(clock_mono_ns() - g->start_ns) / 1e9;
         eng_totals(g, &t);

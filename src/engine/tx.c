@@ -12,7 +12,16 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-enum { BLOCK_MIN = 16, BLOCK_MAX = 4096, CHUNK_NS = 250000, NAP_NS = 100000 };
+enum {
+        BLOCK_MIN = 16,
+        BLOCK_MAX = 4096,
+        CHUNK_NS = 250000,
+        NAP_NS = 100000,
+        FULL_NS = 2000000, /* a ring that is only full moves within this; a link that is down does not */
+        REST_NS = 2000000,
+        PAUSE_NS = 50000000,   /* so long in one batch: the link was down, not this machine busy */
+        FLIGHT_NS = 1000000000 /* an answer may have been under way so long when its link went down */
+};
 
 struct parked { /* waits for its next hop's MAC */
         struct tgt_probe probe;
@@ -29,6 +38,7 @@ struct tx {
         struct parked *parked;
         size_t n_parked, cap_parked;
         uint64_t parked_look_ns;
+        uint64_t outages; /* that were made good */
         bool exhausted;
 };
 
@@ -46,8 +56,11 @@ static uint64_t caught_up_ns(struct eng *g)
         return t;
 }
 
+/* Answers that an interface missed while it was down are not late: their targets are asked again first. */
 static void settle(struct tx *t)
 {
+        if (atomic_load(&t->g->link_out) || atomic_load(&t->g->outages) != t->outages)
+                return;
         blocks_settle(&t->blocks, caught_up_ns(t->g));
 }
 
@@ -98,25 +111,49 @@ static void park(struct tx *t, const struct tgt_probe *p, uint16_t path)
 static enum io_neigh_state find_mac(struct tx *t, const struct target *who, uint16_t id, uint8_t mac[6])
 {
         struct path *path = &t->g->paths[id];
-        if (path->mac_known) {
-                memcpy(mac, path->hop.them_mac, 6);
+        if (path->mac_known || path->kind == ROUTE_GATEWAY) {
+                uint64_t word = atomic_load_explicit(&path->mac, memory_order_relaxed);
+                memcpy(mac, &word, 6);
                 return NEIGH_KNOWN;
         }
-        struct ip_addr hop = path->kind == ROUTE_GATEWAY ? path->via : who->ip;
+        struct ip_addr hop = who->ip;
         hop.zone = 0;
-        return io_neigh_find(t->g->neigh, t->g->devs[path->dev].ifindex, &hop, mac);
+        return io_neigh_find(t->g->neigh, t->id, t->g->devs[path->dev].ifindex, &hop, mac);
 }
 
-static void send_one_path(struct tx *t, uint16_t id, const struct target *who, const uint8_t (*mac)[6],
-                          unsigned n)
+/* Kicks until all that was handed in has left: not before that does a probe count as sent. A full ring
+ * empties in microseconds, so at first it asks again at once; when nothing moves it sleeps in between.
+ * Returns how many frames are left because the scan is being stopped. */
+static unsigned kick_out(const struct eng *g, struct io *io)
+{
+        struct io_stats s = {0};
+        uint64_t waiting = 0, since_ns = 0;
+        for (;;) {
+                io_tx_kick(io);
+                io->ops->stats(io->st, &s);
+                if (!s.tx_waiting || stopping(g))
+                        return (unsigned)s.tx_waiting;
+                uint64_t now = clock_mono_ns();
+                if (s.tx_waiting != waiting)
+                        since_ns = now;
+                waiting = s.tx_waiting;
+                if (now - since_ns > FULL_NS)
+                        clock_sleep_until(now + REST_NS);
+        }
+}
+
+/* Returns how many have left: all, unless the scan is being stopped. */
+static unsigned send_one_path(struct tx *t, uint16_t id, const struct target *who, const uint8_t (*mac)[6],
+                              unsigned n)
 {
         struct eng *g = t->g;
         struct path *path = &g->paths[id];
         struct io *io = &g->devs[path->dev].tx[t->id];
         struct patch patch[ENG_BATCH];
         struct frame f[ENG_BATCH];
+        unsigned done = 0, left = 0;
         scan_syn.patch(patch, &path->tmpl, who, n, g->key.cookie, (uint32_t)(clock_mono_ns() / 1000));
-        for (unsigned done = 0; done < n;) {
+        while (done < n && !left) {
                 unsigned got = io_tx_reserve(io, f, n - done);
                 for (unsigned i = 0; i < got; i++) {
                         struct patch *p = &patch[done + i];
@@ -125,28 +162,32 @@ static void send_one_path(struct tx *t, uint16_t id, const struct target *who, c
                         wire_stamp(f[i].data, &path->tmpl, p);
                         f[i].len = path->tmpl.len;
                 }
-                if (got)
-                        io_tx_commit(io, f, got);
-                else
-                        io_tx_kick(io);
+                io_tx_commit(io, f, got);
                 done += got;
+                left = kick_out(g, io);
         }
-        io_tx_kick(io);
+        return done - left;
 }
 
-/* n targets whose tokens were taken: grouped by path in runs, sent in order. */
-static void send_batch(struct tx *t, const struct tgt_probe *p, const uint16_t *path, const uint8_t (*mac)[6],
+/* n targets whose tokens were taken: grouped by path in runs, sent in order. False: not all, for the scan is
+ * being stopped. */
+static bool send_batch(struct tx *t, const struct tgt_probe *p, const uint16_t *path, const uint8_t (*mac)[6],
                        unsigned n)
 {
         struct target who[ENG_BATCH];
-        for (unsigned i = 0, run; i < n; i += run) {
+        uint64_t began = clock_mono_ns();
+        unsigned sent = 0;
+        for (unsigned i = 0, run; i < n && sent == i; i += run) {
                 for (run = 0; i + run < n && path[i + run] == path[i]; run++)
                         who[run] = p[i + run].who;
-                send_one_path(t, path[i], who, mac + i, run);
+                sent += send_one_path(t, path[i], who, mac + i, run);
         }
         uint64_t now = clock_mono_ns();
         atomic_store_explicit(&t->g->last_send_ns, now, memory_order_relaxed);
-        COUNT(t->count->probes, n);
+        COUNT(t->count->probes, sent);
+        if (now - began > PAUSE_NS)
+                rate_restart(&t->g->rate, now);
+        return sent == n;
 }
 
 /* Keeps what can be sent now; the rest is parked, unreachable or (retries) answered. Returns how many are
@@ -183,7 +224,8 @@ static bool send_paced(struct tx *t, struct tgt_probe *p, uint16_t *path, uint8_
                 unsigned may = wait_turn(t, n - done);
                 if (!may)
                         return false;
-                send_batch(t, p + done, path + done, (const uint8_t(*)[6])(mac + done), may);
+                if (!send_batch(t, p + done, path + done, (const uint8_t(*)[6])(mac + done), may))
+                        return false;
                 done += may;
         }
         return true;
@@ -315,23 +357,21 @@ static bool new_block(struct tx *t)
         return true;
 }
 
-/* Frames the driver had no room for stay queued for the next kick: the last ones must not stay behind. */
-static void drain(struct tx *t)
+/* After an outage. What was asked shortly before it, or was in the driver's ring, has its answers missing:
+ * those targets that kept silent are probed once more. */
+static void make_good(struct tx *t)
 {
-        for (unsigned d = 0; d < t->g->n_devs; d++) {
-                struct io *io = &t->g->devs[d].tx[t->id];
-                struct io_stats s = {0};
-                uint64_t refused;
-                unsigned tries = 0;
-                do {
-                        io->ops->stats(io->st, &s);
-                        refused = s.tx_again;
-                        io_tx_kick(io);
-                        io->ops->stats(io->st, &s);
-                        if (s.tx_again != refused)
-                                clock_sleep_until(clock_mono_ns() + NS_PER_MS);
-                } while (s.tx_again != refused && tries++ < 1000);
+        struct eng *g = t->g;
+        uint64_t n = atomic_load(&g->outages), since = atomic_load(&g->outage_since_ns) - FLIGHT_NS;
+        unsigned at = 0;
+        if (n == t->outages || atomic_load(&g->link_out))
+                return;
+        for (struct block *b; (b = blocks_recall(&t->blocks, since, &at));) {
+                if (send_span(t, b->first, b->end, true) != b->end)
+                        return; /* stopped: all of it stays owed */
+                blocks_recalled(&t->blocks, b, clock_mono_ns());
         }
+        t->outages = n;
 }
 
 static void run(struct tx *t)
@@ -339,17 +379,18 @@ static void run(struct tx *t)
         struct eng *g = t->g;
         while (!stopping(g) && !(t->exhausted && !blocks_retries_left(&t->blocks))) {
                 uint64_t now = clock_mono_ns();
+                make_good(t);
                 settle(t);
                 bool moved = look_at_parked(t, now);
                 if (!due_retry(t, now) && !new_block(t) && !moved)
                         clock_sleep_until(
                                 MAX(blocks_next_due(&t->blocks, now + 2 * NS_PER_MS), now + NAP_NS));
         }
-        drain(t);
         atomic_fetch_sub(&g->tx_running, 1);
         /* What was sent last is owed until its horizon is over; the main thread ends the wait. */
         while (!atomic_load(&g->tx_quit)) {
                 clock_sleep_until(clock_mono_ns() + 10 * NS_PER_MS);
+                make_good(t);
                 settle(t);
         }
 }
@@ -364,6 +405,7 @@ void *tx_thread(void *arg)
                 t->g = g;
                 t->id = a->id;
                 t->count = &g->tx_count[a->id];
+                t->outages = atomic_load(&g->outages);
                 t->cap_parked = MAX((size_t)g->conf->neigh_queue / g->n_tx, (size_t)(2 * ENG_BATCH));
                 t->parked = calloc(t->cap_parked, sizeof(*t->parked));
         }

@@ -56,7 +56,8 @@ close_socket:
 
 static void set_bypass(struct afp *a, int on)
 {
-        a->bypass = setsockopt(a->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) == 0 && on;
+        bool past = setsockopt(a->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) == 0 && on;
+        a->out.link.by_queue = !past;
 }
 
 static void set_destinations(struct afp *a, int ifindex)
@@ -77,10 +78,11 @@ static int tx_open(struct afp *a, const struct io_conf *c, const struct io_caps 
                 return io_err_open(e, errno, "binding an AF_PACKET socket", c->name);
         if (setsockopt(a->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)))
                 setsockopt(a->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-        set_bypass(a, 1);
         set_destinations(a, ifindex);
         if (sendq_init(&a->out, c->slots, MAX(cap, (uint32_t)WIRE_PROBE_MAX), e))
                 return -1;
+        a->out.link = (struct link_watch){.fd = a->fd, .ifindex = (unsigned)ifindex};
+        set_bypass(a, 1);
         for (uint32_t i = 0; i < a->out.q.n_slots; i++)
                 a->out.fds[i] = a->fd;
         return 0;
@@ -138,27 +140,22 @@ static void afp_tx_commit(void *st, const struct frame *f, unsigned n)
 }
 
 /* Some drivers never take a frame that comes past the queueing discipline: then go through it. */
-static void watch_progress(struct afp *a, bool moved)
+static void watch_progress(struct afp *a)
 {
-        if (moved || a->out.q.sent == a->out.q.committed) {
-                a->stuck_since_ns = 0;
+        struct link_watch *l = &a->out.link;
+        if (l->by_queue || l->state != IO_LINK_OK ||
+            clock_mono_ns() - l->stuck_since_ns <= BYPASS_PATIENCE_NS)
                 return;
-        }
-        uint64_t now = clock_mono_ns();
-        if (!a->stuck_since_ns) {
-                a->stuck_since_ns = now;
-        } else if (a->bypass && now - a->stuck_since_ns > BYPASS_PATIENCE_NS) {
-                set_bypass(a, 0);
-                a->stuck_since_ns = 0;
-        }
+        set_bypass(a, 0);
+        l->stuck_since_ns = 0;
 }
 
 static void afp_tx_kick(void *st)
 {
         struct afp *a = st;
-        bool moved = sendq_kick(&a->out, &a->count);
-        if (!moved || a->stuck_since_ns)
-                watch_progress(a, moved);
+        sendq_kick(&a->out, &a->count);
+        if (a->out.link.stuck_since_ns)
+                watch_progress(a);
 }
 
 const struct io_ops io_afpacket_ops = {

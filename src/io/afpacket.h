@@ -16,8 +16,6 @@ struct afp {
         /* transmit */
         struct sendq out;
         struct sockaddr_ll to[2]; /* raw IP: where IPv4 and IPv6 packets go */
-        bool bypass;
-        uint64_t stuck_since_ns; /* the driver has taken nothing since; 0: it takes frames */
         /* receive */
         uint8_t *map;
         size_t map_size;

@@ -23,6 +23,7 @@
 
 enum {
         BLOCK_SIZE = 128 << 10, /* holds the largest frame there is (64 KiB by TSO) */
+        FRAME_SIZE = 2048,
         RING_MIN = 4 << 20,
         RING_DEFAULT = 32 << 20,
         RING_MAX = 64 << 20,
@@ -49,33 +50,34 @@ static int attach(struct afp *a, const struct filter *f, const char *name, struc
         return io_err_open(e, errno, "attaching the receive filter", name);
 }
 
-static size_t ring_size(uint32_t slots)
+static uint32_t ring_blocks(uint32_t slots)
 {
         size_t want = slots ? (size_t)slots * BYTES_PER_SLOT : RING_DEFAULT;
         want = MAX(MIN(want, (size_t)RING_MAX), (size_t)RING_MIN);
-        return (want + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
+        return (uint32_t)((want + BLOCK_SIZE - 1) / BLOCK_SIZE);
 }
 
-/* The kernel wants whole pages in a row; a host short of them gets a smaller ring rather than none. */
+/* The kernel wants whole pages in a row; a host short of them gets a smaller ring rather than none. It counts
+ * frames too, though TPACKET_V3 does not use them: they must fill the blocks exactly. */
 static int make_ring(struct afp *a, const struct io_conf *c, struct err *e)
 {
         int version = TPACKET_V3;
         if (set(a, PACKET_VERSION, &version, sizeof(version), "asking for TPACKET_V3", c->name, e))
                 return -1;
-        size_t size = ring_size(c->slots);
-        for (;; size /= 2) {
+        uint32_t n = ring_blocks(c->slots);
+        for (;; n /= 2) {
                 struct tpacket_req3 r = {.tp_block_size = BLOCK_SIZE,
-                                         .tp_block_nr = (unsigned)(size / BLOCK_SIZE),
-                                         .tp_frame_size = 2048,
-                                         .tp_frame_nr = (unsigned)(size / 2048),
+                                         .tp_block_nr = n,
+                                         .tp_frame_size = FRAME_SIZE,
+                                         .tp_frame_nr = n * (BLOCK_SIZE / FRAME_SIZE),
                                          .tp_retire_blk_tov = RETIRE_MS};
                 if (setsockopt(a->fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof(r)) == 0)
                         break;
-                if (errno != ENOMEM || size / 2 < RING_MIN)
+                if (errno != ENOMEM || n / 2 < RING_MIN / BLOCK_SIZE)
                         return io_err_open(e, errno, "making a receive ring", c->name);
         }
         a->block_size = BLOCK_SIZE;
-        a->n_blocks = (uint32_t)(size / BLOCK_SIZE);
+        a->n_blocks = n;
         a->map_size = (size_t)a->block_size * a->n_blocks;
         a->map = mmap(NULL, a->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, a->fd, 0);
         if (a->map == MAP_FAILED) {
@@ -100,26 +102,39 @@ static int join_multicast(struct afp *a, const struct io_conf *c, int ifindex, s
         return set(a, PACKET_ADD_MEMBERSHIP, &m, sizeof(m), "asking for all multicast frames", c->name, e);
 }
 
-static int join_fanout(struct afp *a, const struct io_conf *c, struct err *e)
+/* `group` and `hash` as the kernel wants them, without what this host itself sends where that is known. */
+static int set_fanout(struct afp *a, uint32_t group, uint32_t flags)
 {
-        uint32_t group = c->fanout_id & 0xffff, hash = PACKET_FANOUT_HASH;
-        uint32_t quiet = group | (hash | PACKET_FANOUT_FLAG_IGNORE_OUTGOING) << 16,
-                 plain = group | hash << 16;
-        if (c->n_queues <= 1)
-                return 0;
+        uint32_t plain = group | (PACKET_FANOUT_HASH | flags) << 16;
+        uint32_t quiet = plain | (uint32_t)PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16;
         if (setsockopt(a->fd, SOL_PACKET, PACKET_FANOUT, &quiet, sizeof(quiet)) == 0)
                 return 0;
-        return set(a, PACKET_FANOUT, &plain, sizeof(plain), "sharing frames between receive threads", c->name,
-                   e);
+        return setsockopt(a->fd, SOL_PACKET, PACKET_FANOUT, &plain, sizeof(plain));
 }
 
-static int start(struct afp *a, const struct io_conf *c, int ifindex, struct err *e)
+/* The first queue gets a group that nobody else has, from the kernel: a number of our own making could be
+ * another scan's, and each would get half of the other's answers. */
+static int join_fanout(struct afp *a, const struct io_conf *c, struct io_caps *caps, struct err *e)
+{
+        uint32_t group = 0;
+        socklen_t size = sizeof(group);
+        if (c->n_queues <= 1)
+                return 0;
+        int bad = c->queue ? set_fanout(a, c->fanout_id & 0xffff, 0)
+                           : set_fanout(a, 0, PACKET_FANOUT_FLAG_UNIQUEID);
+        if (bad || getsockopt(a->fd, SOL_PACKET, PACKET_FANOUT, &group, &size))
+                return io_err_open(e, errno, "sharing frames between receive threads", c->name);
+        caps->fanout_id = (uint16_t)group;
+        return 0;
+}
+
+static int start(struct afp *a, const struct io_conf *c, struct io_caps *caps, int ifindex, struct err *e)
 {
         struct sockaddr_ll at = {
                 .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex};
         if (bind(a->fd, (struct sockaddr *)&at, sizeof(at)))
                 return io_err_open(e, errno, "binding an AF_PACKET socket", c->name);
-        return join_fanout(a, c, e) || join_multicast(a, c, ifindex, e) ? -1 : 0;
+        return join_fanout(a, c, caps, e) || join_multicast(a, c, ifindex, e) ? -1 : 0;
 }
 
 /* Order matters. The socket was made with protocol 0 and hears nothing until bind; it takes nothing either
@@ -132,7 +147,7 @@ int afp_rx_open(struct afp *a, const struct io_conf *c, struct io_caps *caps, in
         if (filter_make(&wanted, c, caps->link, e))
                 return -1;
         caps->own_echo = setsockopt(a->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) != 0;
-        if (attach(a, &none, c->name, e) || make_ring(a, c, e) || start(a, c, ifindex, e) ||
+        if (attach(a, &none, c->name, e) || make_ring(a, c, e) || start(a, c, caps, ifindex, e) ||
             attach(a, &wanted, c->name, e))
                 goto drop_ring;
         filter_free(&wanted);

@@ -44,10 +44,11 @@ void io_capture_close(struct io_capture *c)
 {
         if (!c)
                 return;
-        pcapw_close(&c->w);
-        if (c->w.lost)
+        pcapw_flush(&c->w);
+        if (c->w.lost) /* closing forgets it */
                 log_say(LOG_WARN, "the capture file lacks %llu frames that could not be written: %s",
                         (unsigned long long)c->w.lost, strerror(c->w.last_error));
+        pcapw_close(&c->w);
         pthread_mutex_destroy(&c->lock);
         free(c);
 }
@@ -119,11 +120,12 @@ static bool capture_wait(void *st, uint64_t until_mono_ns)
                 pcapw_flush(&c->w);
         }
         bool tell = c->w.lost && !c->warned;
+        int why = c->w.last_error; /* another thread may be writing again once the lock is gone */
         c->warned |= tell;
         pthread_mutex_unlock(&c->lock);
         if (tell)
                 log_say(LOG_WARN, "the capture file cannot be written (%s): frames are missing in it",
-                        strerror(c->w.last_error));
+                        strerror(why));
         return io_rx_wait(&t->tap.inner, until_mono_ns);
 }
 

@@ -26,6 +26,7 @@ struct fault {
         uint64_t read; /* receive: lent so far */
         bool again;    /* transmit: the first unsent frame was judged already and waits for room below */
         unsigned copies;
+        _Atomic uint64_t waiting; /* transmit: found no room below at the last kick */
         bool rx;
         struct frame *meta; /* receive: what belongs to a frame beside its bytes, per slot */
         uint8_t *store;     /* HELD_MAX frames of hold_size */
@@ -151,6 +152,14 @@ static void fault_kick(void *st)
         while (t->q.sent != t->q.committed && send_one(t))
                 let_held_go(t, false);
         io_tx_kick(&t->tap.inner);
+        atomic_store_explicit(&t->waiting, t->q.committed - t->q.sent, memory_order_relaxed);
+}
+
+static void fault_stats(void *st, struct io_stats *s)
+{
+        struct fault *t = st;
+        tap_stats(t, s);
+        s->tx_waiting += atomic_load_explicit(&t->waiting, memory_order_relaxed);
 }
 
 static unsigned fault_reserve(void *st, struct frame *f, unsigned n)
@@ -291,7 +300,7 @@ int io_wrap_fault(struct io *io, const struct io_fault *conf, struct err *e)
                 .name = "fault",
                 .state_size = sizeof(struct fault),
                 .close = fault_close,
-                .stats = tap_stats,
+                .stats = fault_stats,
                 .tx_reserve = fault_reserve,
                 .tx_commit = fault_commit,
                 .tx_kick = fault_kick,

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * io: the table of back-ends and the way in. Opens one by its row, explains what failed, chooses how to
- * transmit. Stands between the engine and every back-end. Invariant: a handle that is zeroed is closed; one
- * that io_open filled is closed by io_close alone, whatever was wrapped round it.
+ * io: the table of back-ends and the way in. Opens one by its row and explains what failed. Stands between
+ * the engine and every back-end. Invariant: a handle that is zeroed is closed; one that io_open filled is
+ * closed by io_close alone, whatever was wrapped round it.
  */
 #include "io_priv.h"
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -80,6 +79,7 @@ void io_counters_read(const struct io_counters *c, struct io_stats *s)
                 .tx_bytes = atomic_load_explicit(&c->tx_bytes, memory_order_relaxed),
                 .tx_again = atomic_load_explicit(&c->tx_again, memory_order_relaxed),
                 .tx_errors = atomic_load_explicit(&c->tx_errors, memory_order_relaxed),
+                .tx_waiting = atomic_load_explicit(&c->tx_waiting, memory_order_relaxed),
                 .rx = atomic_load_explicit(&c->rx, memory_order_relaxed),
                 .rx_bytes = atomic_load_explicit(&c->rx_bytes, memory_order_relaxed),
                 .rx_missed = atomic_load_explicit(&c->rx_missed, memory_order_relaxed),
@@ -127,24 +127,4 @@ int io_poll_until(int fd, uint64_t until_mono_ns)
                 if (left == 0 || (n < 0 && errno != EINTR))
                         return 0;
         }
-}
-
-const struct io_ops *io_auto_tx(const struct io_link *l, bool local, char *why, size_t why_cap)
-{
-        const struct io_ops *pick = &io_afpacket_ops;
-        if (local || l->loopback) {
-                pick = &io_rawip_ops;
-                snprintf(why, why_cap,
-                         "%s: rawip, because the host's own addresses are not reached through layer 2",
-                         l->name);
-        } else if (l->link == LINK_ETHER) {
-                snprintf(why, why_cap,
-                         "%s: afpacket, the fastest way that is built in for an Ethernet interface", l->name);
-        } else if (l->point_to_point || l->no_arp) {
-                snprintf(why, why_cap, "%s: afpacket, bare IP packets on a tunnel without layer 2", l->name);
-        } else {
-                pick = &io_rawip_ops;
-                snprintf(why, why_cap, "%s: rawip, because this kind of layer 2 cannot be written", l->name);
-        }
-        return pick;
 }

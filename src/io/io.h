@@ -18,7 +18,8 @@ struct io_conf {
         bool tx, rx;      /* exactly one */
         uint32_t slots;   /* frames in the ring, 0: the back-end's default */
         bool promisc; /* receive: ask for frames sent to MACs that are not ours (--source-ip not our own) */
-        /* this is socket `queue` of `n_queues` on one interface (receive: fanout) */
+        /* This is socket `queue` of `n_queues` on one interface. Receive: queue 0 is opened first, the others
+         * join the group its caps name. */
         unsigned queue, n_queues, fanout_id;
         /* receive: a frame is wanted when it is ARP, NDP, or ICMP or TCP to one of these */
         const struct io_span *ours;
@@ -29,7 +30,8 @@ struct io_conf {
 };
 struct io_caps {
         enum wire_link link;
-        uint16_t burst; /* most frames worth handing over at once */
+        uint16_t fanout_id; /* receive: the group that the interface's further queues join */
+        uint16_t burst;     /* most frames worth handing over at once */
         uint32_t mtu;
         bool own_echo; /* receive also sees what this host sends (frame.outgoing is set on it) */
         bool finite; /* receive ends by itself (a capture file): io_rx_wait then is false at once, for ever */
@@ -37,7 +39,8 @@ struct io_caps {
 struct io_stats {
         uint64_t tx, tx_bytes, tx_again /* would block, tried again */, tx_errors;
         uint64_t rx, rx_bytes, rx_missed /* dropped by the kernel for want of room */;
-        int last_error; /* errno of the last refused send */
+        uint64_t tx_waiting; /* handed in, but found no room at the last kick */
+        int last_error;      /* errno of the last refused send */
 };
 struct io_ops {
         const char *name, *summary;
@@ -51,7 +54,8 @@ struct io_ops {
         /* transmit: reserve lends up to n slots (fewer: call tx_kick and try again), commit hands in the
          * first n of them in order with len set (no more than were lent since the last commit; the others are
          * no longer lent, so n = 0 gives all back), kick makes them leave. What
-         * finds no room below stays for the next kick: all has left when stats' tx + tx_errors says so. */
+         * finds no room below, or a link that is down, stays for the next kick: all has left when stats'
+         * tx_waiting is 0. */
         unsigned (*tx_reserve)(void *st, struct frame *, unsigned n);
         void (*tx_commit)(void *st, const struct frame *, unsigned n);
         void (*tx_kick)(void *st);
@@ -73,10 +77,6 @@ const struct io_ops *io_by_name(const char *name); /* NULL: unknown */
  * run as root or setcap; no such interface: lists those there are). */
 int io_open(struct io *, const struct io_ops *, const struct io_conf *, struct err *);
 void io_close(struct io *); /* closed twice or never opened: nothing happens */
-/* --io auto, transmit: AF_PACKET where layer 2 can be written, else rawip (loopback, own addresses). Says why
- * in `why` (one line for people). */
-struct io_link;
-const struct io_ops *io_auto_tx(const struct io_link *, bool local, char *why, size_t why_cap);
 
 static inline unsigned io_tx_reserve(struct io *io, struct frame *f, unsigned n)
 {
@@ -143,6 +143,14 @@ struct io_link {
         struct io_ifaddr *addrs;
         size_t n_addrs;
 };
+/* linkstate.c: can frames leave by this interface at the moment? Asks the kernel; any thread. */
+enum io_link_state {
+        IO_LINK_OK,
+        IO_LINK_DOWN /* switched off */,
+        IO_LINK_NO_CARRIER,
+        IO_LINK_GONE /* no interface has this index any more */
+};
+enum io_link_state io_link_look(int ifindex);
 struct io_facts; /* a snapshot */
 int io_facts_load(struct io_facts **, struct err *);
 void io_facts_free(struct io_facts *);
@@ -151,18 +159,26 @@ const struct io_link *io_facts_by_index(const struct io_facts *, int ifindex);
 const struct io_link *io_facts_by_name(const struct io_facts *,
                                        const char *name);       /* name, or all digits: index */
 void io_facts_print(const struct io_facts *, void *stdio_file); /* --iflist: interfaces, addresses, routes */
+/* What a link itself has counted since it was made (IFLA_STATS64), whoever sent the frames. */
+struct io_link_count {
+        uint64_t tx_frames, tx_dropped;
+};
+/* Any time, one thread per snapshot. False: the link is gone, or the kernel does not tell. */
+bool io_link_sent(struct io_facts *, int ifindex, struct io_link_count *);
 
 enum io_route_kind {
         ROUTE_NONE /* unreachable, prohibited, no route */,
         ROUTE_GATEWAY,
         ROUTE_ONLINK,
-        ROUTE_LOCAL
+        ROUTE_LOCAL,
+        ROUTE_BROADCAST /* everybody on the link: a network's broadcast address, 255.255.255.255 */
 };
 struct io_route {
         enum io_route_kind kind;
         int ifindex;
         struct ip_addr src; /* preferred source; family 0: none found */
         struct ip_addr via; /* next hop (ROUTE_GATEWAY); may be of the other family (RFC 5549) */
+        bool assumed;       /* ROUTE_ONLINK by no table: an interface was asked for and has no way there */
 };
 /* The kernel's answer for one destination (RTM_GETROUTE: rules, metrics and all); oif 0: any interface. */
 int io_route_query(struct io_facts *, const struct ip_addr *dst, int oif, struct io_route *, struct err *);
@@ -175,11 +191,44 @@ typedef int io_route_fn(void *arg, const struct ip_addr *first, const struct ip_
 int io_route_cut(struct io_facts *, const struct ip_addr *first, const struct ip_addr *last, int oif,
                  io_route_fn *, void *arg, struct err *);
 
+/* ---- ladder.c: --io auto ----
+ * The back-ends for one direction, the fastest first. All that are usable on one link frame alike
+ * (io_caps.link), because templates are planned before the first is opened. */
+struct io_rung {
+        const struct io_ops *ops;
+        /* Is it worth opening there? 0, or -1 with the reason in a few words. `local`: the targets are the
+         * host's own addresses. */
+        int (*usable)(const struct io_link *, bool local, struct err *);
+        /* Transmit: how many frames have left the link; compared with what was handed to the back-end.
+         * NULL: cannot be told. */
+        bool (*proof)(struct io_facts *, int ifindex, struct io_link_count *);
+};
+extern const struct io_rung io_tx_ladder[], io_rx_ladder[]; /* the last has no ops */
+const struct io_rung *io_rung_of(const struct io_rung *ladder, const struct io_ops *); /* NULL: none */
+struct io_choice {
+        const struct io_rung *at; /* NULL: chosen by hand, there is no other */
+        char passed[400];         /* "xdp: why not; …" for each better one; "": this is the best */
+};
+/* The best rung that is built in and usable; NULL: none. */
+const struct io_ops *io_choose(struct io_choice *, const struct io_rung *ladder, const struct io_link *,
+                               bool local);
+/* It did not open for this reason: the next one. NULL: none is left, or the reason would stop them all (no
+ * right, no such interface, interface down). */
+const struct io_ops *io_choose_next(struct io_choice *, const struct io_link *, bool local,
+                                    const struct err *failed);
+
 /* ---- neigh.c: next hops' MAC addresses (ARP, RFC 826; NDP, RFC 4861) ----
- * A bounded table: transmit threads look up without a lock, one thread at a time asks and learns (a mutex
- * inside guards the writers). Pure logic: time and packets are arguments. Seeded from the kernel's own
- * neighbour table. */
+ * A bounded table. One thread, the resolver, owns it; askers (transmit threads) and tellers (receive threads)
+ * look up without a lock and leave wishes and news in rings. Pure logic: time and packets are arguments. */
 struct io_neigh;
+struct io_neigh_conf {
+        size_t capacity;
+        unsigned tries;     /* questions without an answer until a neighbour is given up */
+        uint64_t retry_ns;  /* between two of them */
+        uint64_t calm_ns;   /* how long an answer is believed; then its next use asks again */
+        unsigned n_askers;  /* each of them is one thread, numbered from 0 */
+        unsigned n_tellers; /* likewise */
+};
 enum io_neigh_state {
         NEIGH_KNOWN,
         NEIGH_ASKING,
@@ -189,14 +238,28 @@ enum io_neigh_state {
 struct io_neigh_ask {
         int ifindex;
         struct ip_addr ip;
+        bool to_mac; /* ask only who answered last time, at mac; else everybody on the link */
+        uint8_t mac[6];
 };
-int io_neigh_new(struct io_neigh **, size_t capacity, unsigned tries, uint64_t retry_ns, struct err *);
+int io_neigh_new(struct io_neigh **, const struct io_neigh_conf *, struct err *);
 void io_neigh_free(struct io_neigh *);
-int io_neigh_seed(struct io_neigh *, struct io_facts *,
-                  struct err *); /* from the kernel's table (RTM_GETNEIGH) */
-/* Any thread. An unknown address is entered as ASKING when there is room (NEIGH_FULL: try later). */
-enum io_neigh_state io_neigh_find(struct io_neigh *, int ifindex, const struct ip_addr *, uint8_t mac[6]);
-void io_neigh_learn(struct io_neigh *, int ifindex, const struct ip_addr *, const uint8_t mac[6]);
+/* Asker. An unknown address becomes a question (NEIGH_FULL: no room to say so, try later). */
+enum io_neigh_state io_neigh_find(struct io_neigh *, unsigned asker, int ifindex, const struct ip_addr *,
+                                  uint8_t mac[6]);
+/* Teller. Only addresses that were asked about are listened to. `sure` false: believed when nothing better is
+ * known, else it only makes us ask. */
+void io_neigh_tell(struct io_neigh *, unsigned teller, int ifindex, const struct ip_addr *,
+                   const uint8_t mac[6], bool sure);
+/* The resolver, all of the rest. Seed: from the kernel's table (RTM_GETNEIGH), what is certain there. */
+int io_neigh_seed(struct io_neigh *, struct io_facts *, uint64_t now_ns, struct err *);
+/* Takes wishes and news in. True: a neighbour that was known has another MAC now. */
+bool io_neigh_take(struct io_neigh *, uint64_t now_ns);
+/* Lets at most so many answers a second grow old, so that asking again does not eat up the rate. */
+void io_neigh_age(struct io_neigh *, uint64_t now_ns, double most_pps);
+/* Asks about a known neighbour once more, whether used or not. How many rounds of questions about it have
+ * gone without an answer, in a row. */
+unsigned io_neigh_confirm(struct io_neigh *, int ifindex, const struct ip_addr *);
+void io_neigh_pin(struct io_neigh *, int ifindex, const struct ip_addr *); /* it is never forgotten */
 /* Which requests are due now, at most `most`; counts the try. */
 unsigned io_neigh_due(struct io_neigh *, uint64_t now_ns, struct io_neigh_ask *, unsigned most);
 #endif

@@ -13,7 +13,7 @@ extern const struct io_ops io_afpacket_ops, io_rawip_ops, io_pcap_ops, io_file_o
 
 /* ---- counters: written by the thread that owns the handle, read by any ---- */
 struct io_counters {
-        _Atomic uint64_t tx, tx_bytes, tx_again, tx_errors, rx, rx_bytes, rx_missed;
+        _Atomic uint64_t tx, tx_bytes, tx_again, tx_errors, tx_waiting, rx, rx_bytes, rx_missed;
         _Atomic int last_error;
 };
 static inline void ctr_add(_Atomic uint64_t *c, uint64_t n)
@@ -53,18 +53,38 @@ static inline uint8_t *txq_data(const struct txq *q, uint64_t number)
         return q->bytes + (size_t)txq_place(q, number) * q->stride;
 }
 
+/* ---- linkstate.c: is a refused frame refused for good, or only while the link is down? ----
+ * A frame that is refused for now keeps its place. With that nothing is lost when somebody pulls the cable,
+ * as long as the frames go past the queueing discipline: it throws them away without a word while there is no
+ * carrier. Who must go through it sets by_queue, and asks before sending. */
+struct link_watch {
+        int fd;           /* any socket of the interface's network namespace */
+        unsigned ifindex; /* 0: no interface in particular, never waits for one */
+        bool by_queue;
+        enum io_link_state state;
+        uint64_t looked_ns, stuck_since_ns; /* stuck: nothing was taken since; 0: something was */
+};
+bool link_lets(struct link_watch *);           /* may frames be handed over at all? */
+bool link_waits(struct link_watch *, int why); /* refused with `why`: only for now? */
+static inline void link_took(struct link_watch *w)
+{
+        w->stuck_since_ns = 0;
+        w->state = IO_LINK_OK;
+}
+
 /* ---- sendq.c: a txq whose slots leave through one or two sockets by sendmmsg ---- */
 struct sendq {
         struct txq q;
         struct mmsghdr *msgs; /* one per slot, as are iov and fds */
         struct iovec *iov;
         int *fds;
+        struct link_watch link; /* filled by the back-end */
 };
 int sendq_init(struct sendq *, uint32_t slots, uint32_t cap, struct err *);
 void sendq_free(struct sendq *);
-/* Sends what was committed, in order, until all has left or the kernel has no room. Frames refused for any
- * other reason are counted and skipped. Returns whether the kernel took anything. */
-bool sendq_kick(struct sendq *, struct io_counters *);
+/* Sends what was committed, in order, until all has left, the kernel has no room or the link is down. Frames
+ * refused for any other reason are counted and skipped. */
+void sendq_kick(struct sendq *, struct io_counters *);
 
 /* ---- filter.c: the receive filter as a classic BPF program ---- */
 enum { FILTER_MAX = 4096 }; /* the kernel's own limit, BPF_MAXINSNS */
@@ -72,6 +92,8 @@ struct filter {
         struct sock_filter *ins; /* bit for bit a struct bpf_insn */
         unsigned n;
 };
+/* For frames of the interface conf->name, whose outer VLAN tag the kernel took out; NULL: of a capture file,
+ * where tags stand in the frames. */
 int filter_make(struct filter *, const struct io_conf *, enum wire_link, struct err *);
 void filter_free(struct filter *);
 

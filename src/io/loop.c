@@ -177,6 +177,7 @@ static void loop_kick(void *st)
                 ctr_add(&l->count.tx_bytes, frame.n);
                 l->q.sent++;
         }
+        atomic_store_explicit(&l->count.tx_waiting, l->q.committed - l->q.sent, memory_order_relaxed);
         pthread_cond_signal(&p->filled);
         pthread_mutex_unlock(&p->lock);
 }

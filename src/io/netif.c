@@ -172,3 +172,30 @@ const struct io_link *io_facts_by_name(const struct io_facts *f, const char *nam
                 return NULL;
         return link_by_index(f, (int)strtol(name, NULL, 10));
 }
+
+static int read_counts(const struct nlmsghdr *h, void *arg)
+{
+        struct io_link_count *c = arg;
+        struct rtnl_link_stats64 s = {0};
+        NL_EACH(a, h, sizeof(struct ifinfomsg))
+        {
+                if (mnl_attr_get_type(a) != IFLA_STATS64)
+                        continue; /* newer kernels tell more, older ones less */
+                memcpy(&s, mnl_attr_get_payload(a), MIN(mnl_attr_get_payload_len(a), sizeof(s)));
+                *c = (struct io_link_count){.tx_frames = s.tx_packets,
+                                            .tx_dropped = s.tx_dropped + s.tx_errors};
+                return 0;
+        }
+        return -1;
+}
+
+bool io_link_sent(struct io_facts *f, int ifindex, struct io_link_count *c)
+{
+        char request[sizeof(struct nlmsghdr) + sizeof(struct ifinfomsg)] __attribute__((aligned(8)));
+        struct nlmsghdr *h = mnl_nlmsg_put_header(request);
+        h->nlmsg_type = RTM_GETLINK;
+        h->nlmsg_flags = NLM_F_REQUEST;
+        struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+        m->ifi_index = ifindex;
+        return nl_ask(&f->nl, h, read_counts, c) == 0;
+}

@@ -6,6 +6,7 @@
  */
 #include "pcap_rx.h"
 #include <errno.h>
+#include <net/if.h>
 #include <sys/stat.h>
 
 #define PCAP_ROW .name = "pcap", .summary = "libpcap: any interface it knows, and reading capture files"
@@ -29,6 +30,7 @@ struct pcap_io {
         struct pcap_rx in;
         struct pcap *p; /* sending */
         struct txq q;
+        struct link_watch link;
 };
 
 static int tx_open(struct pcap_io *s, const struct io_conf *c, struct io_caps *caps, struct err *e)
@@ -53,6 +55,8 @@ static int tx_open(struct pcap_io *s, const struct io_conf *c, struct io_caps *c
         caps->mtu = DEFAULT_MTU;
         if (txq_init(&s->q, c->slots, SLOT_CAP, e))
                 goto close_handle;
+        s->link = (struct link_watch){
+                .fd = pcap_fileno(s->p), .ifindex = if_nametoindex(c->name), .by_queue = true};
         return 0;
 close_handle:
         pcap_close(s->p);
@@ -101,23 +105,33 @@ static void pcap_commit(void *st, const struct frame *f, unsigned n)
         txq_commit(&((struct pcap_io *)st)->q, f, n);
 }
 
+/* False: the first frame has to wait. */
+static bool inject(struct pcap_io *s)
+{
+        uint32_t len = s->q.len[txq_place(&s->q, s->q.sent)];
+        errno = 0;
+        if (pcap_inject(s->p, txq_data(&s->q, s->q.sent), len) >= 0) {
+                ctr_add(&s->count.tx, 1);
+                ctr_add(&s->count.tx_bytes, len);
+                link_took(&s->link);
+        } else if (link_waits(&s->link, errno)) {
+                ctr_add(&s->count.tx_again, 1);
+                return false;
+        } else {
+                ctr_add(&s->count.tx_errors, 1);
+                atomic_store_explicit(&s->count.last_error, errno, memory_order_relaxed);
+        }
+        s->q.sent++;
+        return true;
+}
+
 static void pcap_kick(void *st)
 {
         struct pcap_io *s = st;
-        for (; s->q.sent != s->q.committed; s->q.sent++) {
-                uint32_t len = s->q.len[txq_place(&s->q, s->q.sent)];
-                errno = 0;
-                if (pcap_inject(s->p, txq_data(&s->q, s->q.sent), len) >= 0) {
-                        ctr_add(&s->count.tx, 1);
-                        ctr_add(&s->count.tx_bytes, len);
-                } else if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR) {
-                        ctr_add(&s->count.tx_again, 1);
-                        return;
-                } else {
-                        ctr_add(&s->count.tx_errors, 1);
-                        atomic_store_explicit(&s->count.last_error, errno, memory_order_relaxed);
-                }
-        }
+        bool more = s->q.sent != s->q.committed && link_lets(&s->link);
+        while (more)
+                more = inject(s) && s->q.sent != s->q.committed;
+        atomic_store_explicit(&s->count.tx_waiting, s->q.committed - s->q.sent, memory_order_relaxed);
 }
 
 static unsigned pcap_burst(void *st, struct frame *f, unsigned n)

@@ -82,6 +82,7 @@ static int rawip_open(void *st, const struct io_conf *c, struct io_caps *caps, s
         *caps = (struct io_caps){.link = LINK_RAW, .burst = BURST, .mtu = ask_mtu(MAX(r->fd4, r->fd6), name)};
         if (sendq_init(&r->out, c->slots, MIN(caps->mtu, SLOT_MAX), e))
                 goto close_fds;
+        r->out.link = (struct link_watch){.fd = MAX(r->fd4, r->fd6), .ifindex = r->ifindex, .by_queue = true};
         r->to = calloc(r->out.q.n_slots, sizeof(*r->to));
         if (!r->to) {
                 err_set(e, ENOMEM, "out of memory for transmit slots");

@@ -73,6 +73,10 @@ static void read_route_attr(const struct nlattr *a, uint8_t family, struct io_ro
         case RTA_PREFSRC:
                 r->src = nl_ip(a, family);
                 break;
+        case RTA_TABLE: /* asked for by RTM_F_LOOKUP_TABLE; only IPv4 assumes */
+                r->assumed = family == AF_INET && mnl_attr_get_payload_len(a) >= 4 &&
+                             mnl_attr_get_u32(a) == RT_TABLE_UNSPEC;
+                break;
         case RTA_MULTIPATH:
                 read_multipath(a, family, r);
                 break;
@@ -89,7 +93,9 @@ static enum io_route_kind kind_of(const struct rtmsg *m, const struct io_route *
                 return ROUTE_LOCAL;
         case RTN_UNICAST:
                 return r->via.family ? ROUTE_GATEWAY : ROUTE_ONLINK;
-        default: /* unreachable, blackhole, prohibit; broadcast and multicast are no targets either */
+        case RTN_BROADCAST:
+                return ROUTE_BROADCAST;
+        default: /* unreachable, blackhole, prohibit; multicast is no target either */
                 return ROUTE_NONE;
         }
 }
@@ -103,6 +109,7 @@ static int read_route(const struct nlmsghdr *h, void *arg)
         NL_EACH(a, h, sizeof(*m))
         read_route_attr(a, m->rtm_family, r);
         r->kind = kind_of(m, r);
+        r->assumed &= r->kind == ROUTE_ONLINK;
         if (r->kind == ROUTE_NONE)
                 *r = (struct io_route){.kind = ROUTE_NONE};
         if (ip_is_link_local(&r->src))
@@ -130,6 +137,7 @@ int io_route_query(struct io_facts *f, const struct ip_addr *dst, int oif, struc
         struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
         m->rtm_family = is4 ? AF_INET : AF_INET6;
         m->rtm_dst_len = is4 ? 32 : 128;
+        m->rtm_flags = RTM_F_LOOKUP_TABLE;
         ip_to_bytes(dst, bytes);
         mnl_attr_put(h, RTA_DST, is4 ? 4 : 16, bytes);
         if (!oif)
@@ -309,8 +317,8 @@ static size_t cut_above(const struct cut_list *c, wide v)
 
 static bool same_answer(const struct io_route *a, const struct io_route *b)
 {
-        return a->kind == b->kind && a->ifindex == b->ifindex && ip_eq(&a->src, &b->src) &&
-               ip_eq(&a->via, &b->via);
+        return a->kind == b->kind && a->ifindex == b->ifindex && a->assumed == b->assumed &&
+               ip_eq(&a->src, &b->src) && ip_eq(&a->via, &b->via);
 }
 
 int io_route_cut(struct io_facts *f, const struct ip_addr *first, const struct ip_addr *last, int oif,

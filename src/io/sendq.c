@@ -2,7 +2,7 @@
 /*
  * sendq: slots that leave through sockets in bursts of sendmmsg(2). Shared by afpacket (one socket) and rawip
  * (one per IP version). Invariant: one frame the kernel refuses for good never holds up those behind it, and
- * one it has only no room for now is never skipped.
+ * one that it has only no room for now, or no link, is never skipped.
  */
 #include "io_priv.h"
 #include <errno.h>
@@ -50,11 +50,6 @@ static unsigned run_length(const struct sendq *s, uint32_t at)
         return n;
 }
 
-static bool only_no_room(int why)
-{
-        return why == EAGAIN || why == EWOULDBLOCK || why == ENOBUFS || why == ENOMEM || why == EINTR;
-}
-
 static void count_sent(const struct sendq *s, struct io_counters *c, uint32_t at, unsigned n)
 {
         uint64_t bytes = 0;
@@ -64,25 +59,32 @@ static void count_sent(const struct sendq *s, struct io_counters *c, uint32_t at
         ctr_add(&c->tx_bytes, bytes);
 }
 
-bool sendq_kick(struct sendq *s, struct io_counters *c)
+/* False: the first frame has to wait. */
+static bool send_run(struct sendq *s, struct io_counters *c)
 {
-        bool any = false;
-        while (s->q.sent != s->q.committed) {
-                uint32_t at = txq_place(&s->q, s->q.sent);
-                int sent = sendmmsg(s->fds[at], &s->msgs[at], run_length(s, at), MSG_DONTWAIT);
-                if (sent > 0) {
-                        count_sent(s, c, at, (unsigned)sent);
-                        s->q.sent += (unsigned)sent;
-                        any = true;
-                        continue;
-                }
-                if (only_no_room(errno)) {
-                        ctr_add(&c->tx_again, 1);
-                        break;
-                }
-                atomic_store_explicit(&c->last_error, errno, memory_order_relaxed);
-                ctr_add(&c->tx_errors, 1);
-                s->q.sent++;
+        uint32_t at = txq_place(&s->q, s->q.sent);
+        int sent = sendmmsg(s->fds[at], &s->msgs[at], run_length(s, at), MSG_DONTWAIT);
+        if (sent > 0) {
+                count_sent(s, c, at, (unsigned)sent);
+                s->q.sent += (unsigned)sent;
+                link_took(&s->link);
+                return true;
         }
-        return any;
+        int why = errno;
+        if (link_waits(&s->link, why)) {
+                ctr_add(&c->tx_again, 1);
+                return false;
+        }
+        atomic_store_explicit(&c->last_error, why, memory_order_relaxed);
+        ctr_add(&c->tx_errors, 1);
+        s->q.sent++;
+        return true;
+}
+
+void sendq_kick(struct sendq *s, struct io_counters *c)
+{
+        bool more = s->q.sent != s->q.committed && link_lets(&s->link);
+        while (more)
+                more = send_run(s, c) && s->q.sent != s->q.committed;
+        atomic_store_explicit(&c->tx_waiting, s->q.committed - s->q.sent, memory_order_relaxed);
 }

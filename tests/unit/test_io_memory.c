@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char path[] = "/tmp/trawl-io-XXXXXX";
@@ -411,6 +413,30 @@ static unsigned capture_some(bool append, unsigned n_frames, enum wire_link link
         return found;
 }
 
+/* What a full disk cost is told when the file is closed, with its figure. */
+static void capture_tells_what_is_lost(void **state)
+{
+        (void)state;
+        struct rlimit was, small = {.rlim_cur = 1000};
+        char told[200] = "", said[64];
+        snprintf(said, sizeof(said), "%s.err", path);
+        getrlimit(RLIMIT_FSIZE, &was);
+        small.rlim_max = was.rlim_max;
+        int err = dup(STDERR_FILENO), file = open(said, O_RDWR | O_CREAT | O_TRUNC, 0600);
+        signal(SIGXFSZ, SIG_IGN);
+        dup2(file, STDERR_FILENO);
+        setrlimit(RLIMIT_FSIZE, &small);
+        unsigned found = capture_some(false, 100, LINK_ETHER, LINK_ETHER);
+        setrlimit(RLIMIT_FSIZE, &was);
+        dup2(err, STDERR_FILENO);
+        assert_int_equal(found, 0); /* all were in one write */
+        assert_true(pread(file, told, sizeof(told) - 1, 0) > 0);
+        assert_non_null(strstr(told, "lacks 100 frames"));
+        close(file);
+        close(err);
+        unlink(said);
+}
+
 static void capture_and_append(void **state)
 {
         (void)state;
@@ -480,12 +506,19 @@ static void trace_lines(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(table_rows),         cmocka_unit_test(refusals),
-                cmocka_unit_test(null_counts),        cmocka_unit_test(slots_are_lent),
-                cmocka_unit_test(loop_answers),       cmocka_unit_test(loop_has_one_receiver),
-                cmocka_unit_test(file_round_trip),    cmocka_unit_test(full_disk),
-                cmocka_unit_test(faults_both_ways),   cmocka_unit_test(faults_repeat),
-                cmocka_unit_test(capture_and_append), cmocka_unit_test(trace_lines),
+                cmocka_unit_test(table_rows),
+                cmocka_unit_test(refusals),
+                cmocka_unit_test(null_counts),
+                cmocka_unit_test(slots_are_lent),
+                cmocka_unit_test(loop_answers),
+                cmocka_unit_test(loop_has_one_receiver),
+                cmocka_unit_test(file_round_trip),
+                cmocka_unit_test(full_disk),
+                cmocka_unit_test(faults_both_ways),
+                cmocka_unit_test(faults_repeat),
+                cmocka_unit_test(capture_tells_what_is_lost),
+                cmocka_unit_test(capture_and_append),
+                cmocka_unit_test(trace_lines),
         };
         int fd = mkstemp(path);
         if (fd < 0)

@@ -7,8 +7,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -148,27 +148,42 @@ static void a_full_ring_is_told(void **state)
         free(marks);
 }
 
+static void open_group(struct io rx[2])
+{
+        struct io_conf c = {.name = "tv1", .rx = true, .ours = &ours4, .n_ours = 1, .n_queues = 2};
+        for (c.queue = 0; c.queue < 2; c.queue++) {
+                c.fanout_id = c.queue ? rx[0].caps.fanout_id : 0;
+                open_ok(&rx[c.queue], "afpacket", c);
+        }
+}
+
+static unsigned share_of(struct io *rx, uint8_t *marks)
+{
+        unsigned n = collect(rx, marks, MANY);
+        assert_true(n > 500);
+        io_close(rx);
+        return n;
+}
+
+/* Two scans at a time, two receive threads each: every scan gets every frame, in one of its threads. */
 static void fanout_shares(void **state)
 {
         NEEDS_NAMESPACE();
-        struct io tx, rx[2];
+        struct io tx, rx[2][2];
         uint8_t *marks = calloc(MANY, 1);
-        struct io_conf c = {
-                .name = "tv1", .rx = true, .ours = &ours4, .n_ours = 1, .n_queues = 2, .fanout_id = 77};
-        for (c.queue = 0; c.queue < 2; c.queue++)
-                open_ok(&rx[c.queue], "afpacket", c);
+        open_group(rx[0]);
+        open_group(rx[1]);
         open_ok(&tx, "afpacket", (struct io_conf){.name = "tv0", .tx = true});
         for (uint32_t i = 0; i < 5000; i++)
                 commit_tcp(&tx, &veth_hop, ip_v4(0x0a090000 + i), i);
         finish(&tx, 5000);
-        unsigned a = collect(&rx[0], marks, MANY), b = collect(&rx[1], marks, MANY);
-        assert_int_equal(a + b, 5000);
-        assert_true(a > 500 && b > 500);
-        for (unsigned i = 0; i < 5000; i++)
-                assert_int_equal(marks[i], 1);
+        for (unsigned scan = 0; scan < 2; scan++) {
+                memset(marks, 0, MANY);
+                assert_int_equal(share_of(&rx[scan][0], marks) + share_of(&rx[scan][1], marks), 5000);
+                for (unsigned i = 0; i < 5000; i++)
+                        assert_int_equal(marks[i], 1);
+        }
         io_close(&tx);
-        io_close(&rx[0]);
-        io_close(&rx[1]);
         free(marks);
 }
 
@@ -314,36 +329,121 @@ static void frames_of_local_senders(void **state)
         run("ip link set tv0 mtu 1500 && ip link set tv1 mtu 1500 && ip addr flush dev tv0");
 }
 
-static void link_goes_down(void **state)
+static void wait_for_carrier(void)
 {
-        NEEDS_NAMESPACE();
+        for (int i = 0; i < 100 && system("ip link show tv0 | grep -q LOWER_UP"); i++)
+                usleep(10000);
+}
+
+static struct io_stats stats_of(struct io *io)
+{
+        struct io_stats s = {0};
+        io->ops->stats(io->st, &s);
+        return s;
+}
+
+/* Kicks until `waiting` frames wait, or for a second. */
+static void kick_until(struct io *tx, unsigned waiting)
+{
+        uint64_t until = clock_mono_ns() + NS_PER_S;
+        do {
+                io_tx_kick(tx);
+                usleep(1000);
+        } while (stats_of(tx).tx_waiting != waiting && clock_mono_ns() < until);
+        assert_int_equal(stats_of(tx).tx_waiting, waiting);
+}
+
+/* Whether switched off or with its far end gone: frames wait, in order, and none is lost or refused. */
+static void outage(const char *backend, const char *off, const char *on, enum io_link_state state)
+{
         struct io tx, rx;
-        struct io_stats s;
         struct frame f[4];
+        struct pkt p;
+        int ifindex = (int)if_nametoindex("tv0");
         open_ok(&rx, "afpacket", (struct io_conf){.name = "tv1", .rx = true, .ours = &ours4, .n_ours = 1});
-        open_ok(&tx, "afpacket", (struct io_conf){.name = "tv0", .tx = true});
-        run("ip link set tv0 down");
-        run("ip link set tv1 down");
-        commit_tcp(&tx, &veth_hop, ip_v4(0x0a090001), 1);
-        io_tx_kick(&tx);
-        tx.ops->stats(tx.st, &s);
-        assert_int_equal(s.tx_errors, 1);
-        assert_int_equal(s.last_error, ENETDOWN);
+        open_ok(&tx, backend, (struct io_conf){.name = "tv0", .tx = true});
+        assert_int_equal(io_link_look(ifindex), IO_LINK_OK);
+        run(off);
+        assert_int_equal(io_link_look(ifindex), state);
+        for (uint32_t i = 1; i <= 3; i++)
+                commit_tcp(&tx, &veth_hop, ip_v4(0x0a090001), i);
+        for (int i = 0; i < 100; i++, usleep(1000)) /* longer than any patience with a driver */
+                kick_until(&tx, 3);
+        assert_int_equal(stats_of(&tx).tx_errors, 0);
         uint64_t begin = clock_mono_ns();
         clock_t cpu = clock();
         assert_false(io_rx_wait(&rx, begin + 100 * NS_PER_MS));
         assert_true(clock_mono_ns() - begin >= 100 * NS_PER_MS);
         assert_true(clock() - cpu < CLOCKS_PER_SEC / 20); /* it slept */
-        run("ip link set tv0 up && ip link set tv1 up");
-        for (int i = 0; i < 100 && system("ip link show tv0 | grep -q LOWER_UP"); i++)
-                usleep(10000);
-        commit_tcp(&tx, &veth_hop, ip_v4(0x0a090001), 2);
-        io_tx_kick(&tx);
+        run(on);
+        wait_for_carrier();
+        kick_until(&tx, 0);
         assert_true(io_rx_wait(&rx, clock_mono_ns() + NS_PER_S));
-        assert_int_equal(io_rx_burst(&rx, f, 4), 1);
-        io_rx_done(&rx, f, 1);
+        assert_int_equal(io_rx_burst(&rx, f, 4), 3);
+        for (unsigned i = 0; i < 3; i++) {
+                struct span bytes = span_of(f[i].data, f[i].len);
+                assert_int_equal(wire_decode(&p, bytes, rx.caps.link, f[i].sum_unset, 0), WIRE_OK);
+                assert_int_equal(p.seq, i + 1);
+        }
+        io_rx_done(&rx, f, 3);
+        assert_int_equal(stats_of(&tx).tx, 3);
         io_close(&tx);
         io_close(&rx);
+}
+
+static void link_goes_down(void **state)
+{
+        NEEDS_NAMESPACE();
+        outage("afpacket", "ip link set tv0 down", "ip link set tv0 up", IO_LINK_DOWN);
+        outage("afpacket", "ip link set tv1 down", "ip link set tv1 up", IO_LINK_NO_CARRIER);
+#ifdef HAVE_PCAP
+        outage("pcap", "ip link set tv0 down", "ip link set tv0 up", IO_LINK_DOWN);
+        outage("pcap", "ip link set tv1 down; sleep 0.03", "ip link set tv1 up", IO_LINK_NO_CARRIER);
+#endif
+}
+
+/* A raw socket is refused for want of a route, which a link that is up may well lack too. */
+static void link_of_rawip_goes_down(void **state)
+{
+        NEEDS_NAMESPACE();
+        struct io tx;
+        run("ip addr add 10.9.0.1/24 dev tv0 && ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:02 dev tv0");
+        open_ok(&tx, "rawip", (struct io_conf){.name = "tv0", .tx = true});
+        run("ip link set tv0 down");
+        commit_tcp(&tx, &raw_hop, ip_v4(0x0a090002), 1);
+        kick_until(&tx, 1);
+        run("ip link set tv0 up");
+        wait_for_carrier();
+        kick_until(&tx, 0);
+        assert_int_equal(stats_of(&tx).tx, 1);
+        commit_tcp(&tx, &raw_hop, ip_v6(0x20010db8ull << 32, 1), 2); /* there is no IPv6 on this link */
+        commit_tcp(&tx, &raw_hop, ip_v4(0x0a090002), 3);
+        kick_until(&tx, 0);
+        assert_int_equal(stats_of(&tx).tx_errors, 1);
+        assert_int_equal(stats_of(&tx).tx, 2);
+        io_close(&tx);
+        run("ip addr flush dev tv0");
+}
+
+/* Frames for an interface that is deleted wait too: whoever asks io_link_look knows that it is for ever. */
+static void link_is_deleted(void **state)
+{
+        NEEDS_NAMESPACE();
+        static const char *const backends[] = {"afpacket", "rawip"};
+        for (unsigned i = 0; i < ARRAY_LEN(backends); i++) {
+                struct io tx;
+                run("ip link add tgone type veth peer name tgone1 && ip link set tgone1 up && "
+                    "ip link set tgone up && ip addr add 10.77.0.1/24 dev tgone");
+                int ifindex = (int)if_nametoindex("tgone");
+                open_ok(&tx, backends[i], (struct io_conf){.name = "tgone", .tx = true});
+                assert_int_equal(io_link_look(ifindex), IO_LINK_OK);
+                run("ip link del tgone");
+                assert_int_equal(io_link_look(ifindex), IO_LINK_GONE);
+                commit_tcp(&tx, i ? &raw_hop : &veth_hop, ip_v4(0x0a4d0002), 1);
+                kick_until(&tx, 1);
+                assert_int_equal(stats_of(&tx).tx_errors, 0);
+                io_close(&tx);
+        }
 }
 
 static void libpcap_both_ways(void **state)
@@ -499,22 +599,6 @@ static void tunnels(void **state)
         close(fd);
 }
 
-static void automatic_choice(void **state)
-{
-        (void)state;
-        char why[256];
-        struct io_link eth = {.name = "eth9", .link = LINK_ETHER},
-                       lo = {.name = "lo", .link = LINK_ETHER, .loopback = true};
-        struct io_link tun = {.name = "tun9", .link = LINK_RAW, .point_to_point = true};
-        struct io_link odd = {.name = "ib9", .link = LINK_RAW};
-        assert_string_equal(io_auto_tx(&eth, false, why, sizeof(why))->name, "afpacket");
-        assert_non_null(strstr(why, "eth9"));
-        assert_string_equal(io_auto_tx(&eth, true, why, sizeof(why))->name, "rawip");
-        assert_string_equal(io_auto_tx(&lo, false, why, sizeof(why))->name, "rawip");
-        assert_string_equal(io_auto_tx(&tun, false, why, sizeof(why))->name, "afpacket");
-        assert_string_equal(io_auto_tx(&odd, false, why, sizeof(why))->name, "rawip");
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -527,11 +611,12 @@ int main(void)
                 cmocka_unit_test(waiting),
                 cmocka_unit_test(frames_of_local_senders),
                 cmocka_unit_test(link_goes_down),
+                cmocka_unit_test(link_of_rawip_goes_down),
+                cmocka_unit_test(link_is_deleted),
                 cmocka_unit_test(libpcap_both_ways),
                 cmocka_unit_test(rawip_on_loopback),
                 cmocka_unit_test(rawip_counts_refusals),
                 cmocka_unit_test(tunnels),
-                cmocka_unit_test(automatic_choice),
         };
         enter_namespace();
         if (in_own_namespace)

@@ -111,10 +111,12 @@ static void judge(const char *text, struct io_route *r, char raw[256])
         *r = (struct io_route){.kind = ROUTE_ONLINK};
         if (strstr(line, "RTNETLINK") || strncmp(line, "unreachable", 11) == 0 ||
             strncmp(line, "prohibit", 8) == 0 || strncmp(line, "blackhole", 9) == 0 ||
-            strncmp(line, "broadcast", 9) == 0 || strncmp(line, "multicast", 9) == 0) {
+            strncmp(line, "multicast", 9) == 0) {
                 r->kind = ROUTE_NONE;
                 return;
         }
+        if (strncmp(line, "broadcast", 9) == 0)
+                r->kind = ROUTE_BROADCAST;
         if (strncmp(line, "local", 5) == 0 || strncmp(line, "anycast", 7) == 0)
                 r->kind = ROUTE_LOCAL;
         for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
@@ -161,7 +163,7 @@ struct walk {
         struct io_facts *f;
         struct ip_addr next, last;
         struct io_route before;
-        unsigned runs, checked, kinds[4];
+        unsigned runs, checked, kinds[5];
         bool begun;
 };
 
@@ -272,12 +274,12 @@ static void cut_against_iproute2(void **state)
         struct io_facts *f = load();
         cut_all(f, "0.0.0.0", "255.255.255.255", &w);
         assert_true(w.runs > 200 && w.checked > 50);
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 5; k++)
                 assert_true(w.kinds[k] > 0);
         cut_all(f, "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", &w);
         assert_true(w.runs > 100 && w.checked > 25);
         cut_all(f, "10.1.0.0", "10.1.255.255", &w); /* on-link, own addresses and the broadcast cut out */
-        assert_true(w.kinds[ROUTE_LOCAL] == 2 && w.kinds[ROUTE_ONLINK] == 3 && w.kinds[ROUTE_NONE] == 1);
+        assert_true(w.kinds[ROUTE_LOCAL] == 2 && w.kinds[ROUTE_ONLINK] == 3 && w.kinds[ROUTE_BROADCAST] == 1);
         cut_all(f, "40.1.0.0", "40.1.255.255", &w);
         assert_int_equal(w.runs, 2);
         cut_all(f, "41.0.0.3", "41.0.0.3", &w);
@@ -325,27 +327,98 @@ static void special_questions(void **state)
         io_facts_free(f);
 }
 
+/* What the kernel is sure of is taken over; what the administrator wrote also stands against all that is
+ * told.
+ */
 static void neighbours_are_seeded(void **state)
 {
         NEEDS_NAMESPACE();
         struct io_facts *f = load();
         struct io_neigh *t;
+        struct io_neigh_ask ask[4];
         struct err e;
         uint8_t mac[6];
         const struct io_link *ra = io_facts_by_name(f, "ra");
-        struct ip_addr a = parse("10.1.0.50"), b = parse("2001:db8:1::50"), c = parse("10.1.0.51");
-        run("ip neigh add 10.1.0.50 lladdr 02:aa:bb:cc:dd:01 dev ra");
-        run("ip neigh add 2001:db8:1::50 lladdr 02:aa:bb:cc:dd:02 nud stale dev ra");
+        struct ip_addr a = parse("10.1.0.50"), b = parse("2001:db8:1::50"), c = parse("10.1.0.51"),
+                       d = parse("10.1.0.52");
+        struct io_neigh_conf conf = {.capacity = 100,
+                                     .tries = 3,
+                                     .retry_ns = NS_PER_S,
+                                     .calm_ns = 30 * NS_PER_S,
+                                     .n_askers = 1,
+                                     .n_tellers = 1};
+        run("ip neigh add 10.1.0.50 lladdr 02:aa:bb:cc:dd:01 nud permanent dev ra");
+        run("ip neigh add 2001:db8:1::50 lladdr 02:aa:bb:cc:dd:02 nud reachable dev ra");
         run("ip neigh add 10.1.0.51 nud failed dev ra");
-        assert_int_equal(io_neigh_new(&t, 100, 3, NS_PER_S, &e), 0);
-        assert_int_equal(io_neigh_seed(t, f, &e), 0);
-        assert_int_equal(io_neigh_find(t, ra->ifindex, &a, mac), NEIGH_KNOWN);
+        run("ip neigh add 10.1.0.52 lladdr 02:aa:bb:cc:dd:03 nud stale dev ra");
+        assert_int_equal(io_neigh_new(&t, &conf, &e), 0);
+        assert_int_equal(io_neigh_seed(t, f, 0, &e), 0);
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &a, mac), NEIGH_KNOWN);
         assert_memory_equal(mac, "\x02\xaa\xbb\xcc\xdd\x01", 6);
-        assert_int_equal(io_neigh_find(t, ra->ifindex, &b, mac), NEIGH_KNOWN);
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &b, mac), NEIGH_KNOWN);
         assert_memory_equal(mac, "\x02\xaa\xbb\xcc\xdd\x02", 6);
-        assert_int_equal(io_neigh_find(t, ra->ifindex, &c, mac), NEIGH_ASKING);
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &c, mac), NEIGH_ASKING);
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &d, mac), NEIGH_ASKING);
+        (void)io_neigh_take(t, 0);
+        assert_int_equal(io_neigh_due(t, 0, ask, 4), 2);
+        io_neigh_tell(t, 0, ra->ifindex, &a, (const uint8_t *)"\x02\1\1\1\1\1", true);
+        assert_false(io_neigh_take(t, 0));
+        assert_int_equal(io_neigh_confirm(t, ra->ifindex, &a), 0);
+        assert_int_equal(io_neigh_due(t, 1, ask, 4), 0);
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &a, mac), NEIGH_KNOWN);
+        assert_memory_equal(mac, "\x02\xaa\xbb\xcc\xdd\x01", 6);
+        io_neigh_age(t, 30 * NS_PER_S, 1000); /* the one of the two that was only confirmed grows old */
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &a, mac), NEIGH_KNOWN);
+        assert_int_equal(io_neigh_find(t, 0, ra->ifindex, &b, mac), NEIGH_KNOWN);
+        (void)io_neigh_take(t, 30 * NS_PER_S);
+        while (io_neigh_due(t, 30 * NS_PER_S, ask, 1) && !ip_eq(&ask[0].ip, &b))
+                assert_false(ip_eq(&ask[0].ip, &a));
+        assert_true(ip_eq(&ask[0].ip, &b));
         io_neigh_free(t);
         io_facts_free(f);
+}
+
+/* With an interface asked for that has no way there, the kernel says "on the link": that is told apart from
+ * what really is, in one walk over both. */
+static int note_runs(void *arg, const struct ip_addr *first, const struct ip_addr *last,
+                     const struct io_route *r)
+{
+        FILE *out = arg;
+        char from[IP_TEXT_MAX], to[IP_TEXT_MAX];
+        ip_format(from, first);
+        ip_format(to, last);
+        fprintf(out, "%s-%s %s\n", from, to,
+                r->kind == ROUTE_BROADCAST ? "broadcast"
+                : r->kind != ROUTE_ONLINK  ? "else"
+                : r->assumed               ? "assumed"
+                                           : "on the link");
+        return 0;
+}
+
+static void assumed_to_be_on_the_link(void **state)
+{
+        NEEDS_NAMESPACE();
+        run("ip link add re type veth peer name rf && ip link set rf up && ip link set re up");
+        run("ip addr add 198.18.3.1/24 dev re && ip route add 198.18.9.0/24 dev re");
+        struct io_facts *f = load();
+        struct err e;
+        const struct io_link *re = io_facts_by_name(f, "re");
+        struct ip_addr first = parse("198.18.2.0"), last = parse("198.18.9.255");
+        char *text = NULL;
+        size_t n = 0;
+        FILE *out = open_memstream(&text, &n);
+        assert_int_equal(io_route_cut(f, &first, &last, re->ifindex, note_runs, out, &e), 0);
+        fclose(out);
+        assert_string_equal(text, "198.18.2.0-198.18.2.255 assumed\n"
+                                  "198.18.3.0-198.18.3.0 on the link\n"
+                                  "198.18.3.1-198.18.3.1 else\n"
+                                  "198.18.3.2-198.18.3.254 on the link\n"
+                                  "198.18.3.255-198.18.3.255 broadcast\n"
+                                  "198.18.4.0-198.18.8.255 assumed\n"
+                                  "198.18.9.0-198.18.9.255 on the link\n");
+        free(text);
+        io_facts_free(f);
+        run("ip link del re");
 }
 
 static void the_list_for_people(void **state)
@@ -399,9 +472,13 @@ static void a_large_table(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(bare_namespace),        cmocka_unit_test(links_and_addresses),
-                cmocka_unit_test(cut_against_iproute2),  cmocka_unit_test(special_questions),
-                cmocka_unit_test(neighbours_are_seeded), cmocka_unit_test(the_list_for_people),
+                cmocka_unit_test(bare_namespace),
+                cmocka_unit_test(links_and_addresses),
+                cmocka_unit_test(cut_against_iproute2),
+                cmocka_unit_test(special_questions),
+                cmocka_unit_test(neighbours_are_seeded),
+                cmocka_unit_test(the_list_for_people),
+                cmocka_unit_test(assumed_to_be_on_the_link),
                 cmocka_unit_test(a_large_table),
         };
         enter_namespace();
