@@ -19,7 +19,7 @@ die() {
 
 check_name() {
         [[ $LAB =~ ^[a-z][a-z0-9]{0,14}$ ]] || die "LAB='$LAB' is no name for a lab: a small letter, then up to 14 small letters and digits"
-        [[ $LAB != sim && $LAB != tunlink && $LAB != offload && $LAB != obj ]] || die "LAB='$LAB' is the name of a tool in $TOOLS; choose another"
+        [[ $LAB != sim && $LAB != tunlink && $LAB != offload && $LAB != blast && $LAB != obj ]] || die "LAB='$LAB' is the name of a tool in $TOOLS; choose another"
 }
 
 need_root() {

@@ -12,15 +12,17 @@ LAB_SIM := $(patsubst lab/%.c,$(LAB_OUT)/obj/%.o,$(wildcard lab/sim*.c))
 LAB_SIM := $(filter-out %.bpf.o,$(LAB_SIM))
 
 .PHONY: lab
-lab: $(LAB_OUT)/sim $(LAB_OUT)/tunlink $(LAB_OUT)/offload
+lab: $(LAB_OUT)/sim $(LAB_OUT)/blast $(LAB_OUT)/tunlink $(LAB_OUT)/offload
 
-$(LAB_OUT)/sim.bpf.o: lab/sim.bpf.c
+$(LAB_OUT)/%.bpf.o: lab/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) $(LAB_BPF_CFLAGS) -c $< -o $@
 
-# the compiled kernel side is a part of this one
+# the compiled kernel side is a part of these
 $(LAB_OUT)/obj/sim_kernel.o: $(LAB_OUT)/sim.bpf.o
 $(LAB_OUT)/obj/sim_kernel.o: LAB_CFLAGS += -DSIM_BPF_OBJECT='"$(LAB_OUT)/sim.bpf.o"'
+$(LAB_OUT)/obj/blast.o: $(LAB_OUT)/blast.bpf.o
+$(LAB_OUT)/obj/blast.o: LAB_CFLAGS += -DBLAST_BPF_OBJECT='"$(LAB_OUT)/blast.bpf.o"'
 
 $(LAB_OUT)/obj/base_%.o: src/base/%.c
 	@mkdir -p $(@D)
@@ -32,6 +34,9 @@ $(LAB_OUT)/obj/%.o: lab/%.c
 
 $(LAB_OUT)/sim: $(LAB_SIM) $(LAB_BASE)
 	$(CC) $^ -o $@ -lbpf
+
+$(LAB_OUT)/blast: $(LAB_OUT)/obj/blast.o $(LAB_BASE)
+	$(CC) $^ -o $@ -lbpf -pthread
 
 $(LAB_OUT)/tunlink $(LAB_OUT)/offload: $(LAB_OUT)/%: $(LAB_OUT)/obj/%.o $(LAB_BASE)
 	$(CC) $^ -o $@

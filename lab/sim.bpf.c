@@ -3,100 +3,18 @@
  * sim.bpf: the kernel side of the simulated Internet. sim_far sits on the far end of the veth pair and
  * answers each SYN to a simulated prefix out of a hash, without state, by turning the frame round.
  * What must wait, or be sent in addition, goes to user space as a record (sim_courier.c). All else passes to
- * the stack. sim_pass and sim_hush are for the scanner's end, see there. Invariant: chance (loss, delay,
- * forgeries) is drawn per packet and never from the target's hash. Needs Linux 5.18 (bpf_xdp_load_bytes) and
- * a NAPI on the scanner's end: GRO on, or sim_pass.
+ * the stack. sim_pass, sim_sink and sim_hush are for the scanner's end, see there. Invariant: chance (loss,
+ * delay, forgeries) is drawn per packet and never from the target's hash. Needs Linux 5.18
+ * (bpf_xdp_load_bytes) and a NAPI on the scanner's end: GRO on, or sim_pass.
  */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/pkt_cls.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include "sim_answer.h"
+#include "sim_bpf.h"
 
-const volatile struct sim_conf conf SEC(".rodata.conf") = {0};
-
-struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, __u32);
-        __type(value, struct sim_counters);
-} counters SEC(".maps");
-
-struct {
-        __uint(type, BPF_MAP_TYPE_RINGBUF);
-        __uint(max_entries, SIM_RING_BYTES);
-} ring SEC(".maps");
-
-/* The mapped arrays hold 64-bit values: the kernel pads smaller ones to that. */
-struct { /* probes per tracked target, eight 8-bit counters to a word */
-        __uint(type, BPF_MAP_TYPE_ARRAY);
-        __uint(map_flags, BPF_F_MMAPABLE);
-        __uint(max_entries, 1);
-        __type(key, __u32);
-        __type(value, __u64);
-} tally SEC(".maps");
-
-struct { /* port -> 1 + its place among the tracked ports */
-        __uint(type, BPF_MAP_TYPE_ARRAY);
-        __uint(max_entries, 65536);
-        __type(key, __u32);
-        __type(value, __u32);
-} ports SEC(".maps");
-
-struct { /* frames per millisecond since the first */
-        __uint(type, BPF_MAP_TYPE_ARRAY);
-        __uint(map_flags, BPF_F_MMAPABLE);
-        __uint(max_entries, 1);
-        __type(key, __u32);
-        __type(value, __u64);
-} arrivals SEC(".maps");
-
-struct {
-        __uint(type, BPF_MAP_TYPE_ARRAY);
-        __uint(map_flags, BPF_F_MMAPABLE);
-        __uint(max_entries, 1);
-        __type(key, __u32);
-        __type(value, struct sim_shared);
-} shared SEC(".maps");
-
-static __always_inline void *at(struct xdp_md *ctx, __u32 off)
-{
-        return (void *)(long)ctx->data + off;
-}
-
-static __always_inline void *end_of(struct xdp_md *ctx)
-{
-        return (void *)(long)ctx->data_end;
-}
-
-static __always_inline long frame_len(struct xdp_md *ctx)
-{
-        long len = (long)(end_of(ctx) - at(ctx, 0));
-        __asm__ volatile("" : "+r"(len)); /* else the compiler mixes the pointers into 32-bit sums */
-        return len;
-}
-
-static __always_inline __u32 l3_offset(void)
-{
-        return conf.vlan ? 18 : 14;
-}
-
-static __always_inline int chance(__u64 share)
-{
-        return share && bpf_get_prandom_u32() < share;
-}
-
-/* n constant words from the wire, in host order. */
-static __always_inline int load_words(struct xdp_md *ctx, __u32 off, __u32 *w, int n)
-{
-        __be32 *p = at(ctx, off);
-        if ((void *)(p + n) > end_of(ctx))
-                return -1;
-        for (int i = 0; i < n; i++)
-                w[i] = bpf_ntohl(p[i]);
-        return 0;
-}
+/* A SYN, as far as it was looked at: "us" is the prober, as in the cookie. */
+struct seen {
+        __u64 us_hi, us_lo, hi, lo;
+        __u32 us_port, port, seq, ttl, options_len, which;
+        int family;
+};
 
 /*
  * Out where it came in. XDP_TX would say the same in fewer words, but on a veth it is heard only where the
@@ -153,6 +71,7 @@ static __always_inline int reply_truth(struct xdp_md *ctx, const struct sim_prob
         int ip = sim_ip_words(family);
         switch (p->state) {
         case SIM_OPEN:
+        case SIM_TARPIT:
                 if (p->has_ts) {
                         sim_build_synack(w, p, family, 1, now_ms());
                         return reply_with(ctx, w, ip + 9);
@@ -171,49 +90,6 @@ static __always_inline int reply_truth(struct xdp_md *ctx, const struct sim_prob
         default:
                 return XDP_DROP;
         }
-}
-
-static __always_inline void note_arrival(void)
-{
-        __u32 zero = 0;
-        struct sim_shared *s = conf.arrivals ? bpf_map_lookup_elem(&shared, &zero) : 0;
-        if (!s)
-                return;
-        __u64 now = bpf_ktime_get_ns();
-        if (!s->first_ns)
-                __sync_val_compare_and_swap(&s->first_ns, 0, now);
-        __u64 ns = now < s->first_ns ? 0 : now - s->first_ns;
-        __u32 ms = (__u32)(ns / 1000000);
-        __u64 *slot = bpf_map_lookup_elem(&arrivals, &ms);
-        if (slot)
-                __sync_fetch_and_add(slot, 1);
-        s->last_ns = now;
-}
-
-/* Counts the probe of one tracked target; 255 means: that often or more. */
-static __always_inline void note_target(__u64 lo, __u32 port, __u32 which)
-{
-        __u32 *place = which + 1 == conf.track ? bpf_map_lookup_elem(&ports, &port) : 0;
-        if (!place || !*place)
-                return;
-        __u64 host = lo & ~conf.prefix[which & (SIM_PREFIXES - 1)].lo_mask;
-        __u64 i = host * conf.track_ports + *place - 1;
-        __u32 word = (__u32)(i >> 3), shift = (__u32)(i & 7) * 8;
-        __u64 *v = bpf_map_lookup_elem(&tally, &word);
-        if (v && (*v >> shift & 255) != 255)
-                __sync_fetch_and_add(v, 1ull << shift);
-}
-
-/* Which simulated prefix an address is in, or -1. */
-static __always_inline int prefix_of(int family, __u64 hi, __u64 lo)
-{
-        for (__u32 i = 0; i < SIM_PREFIXES && i < conf.nprefixes; i++) {
-                if (conf.prefix[i].family == (__u32)family &&
-                    (hi & conf.prefix[i].hi_mask) == conf.prefix[i].hi &&
-                    (lo & conf.prefix[i].lo_mask) == conf.prefix[i].lo)
-                        return (int)i;
-        }
-        return -1;
 }
 
 /* The options of a SYN: added to *sum, and searched for a timestamp (kind 8, length 10). */
@@ -271,7 +147,7 @@ static __always_inline int check_tcp(struct xdp_md *ctx, struct sim_counters *c,
         return 0;
 }
 
-/* Gives the probe to user space: for its late answer, or only as a pattern for forgeries. */
+/* Gives the probe to user space: for its late answer, or as a pattern for forgeries and repeats. */
 static __always_inline int hand_over(struct xdp_md *ctx, struct sim_counters *c, const struct sim_probe *p,
                                      __u32 is_late)
 {
@@ -289,7 +165,7 @@ static __always_inline int hand_over(struct xdp_md *ctx, struct sim_counters *c,
         r->due_ns =
                 bpf_ktime_get_ns() + conf.late_min_ns + (conf.late_span_ns ? draw % conf.late_span_ns : 0);
         r->is_late = is_late;
-        r->pad = 0;
+        r->repeats = p->state == SIM_TARPIT ? conf.repeats : 0;
         bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
         return 0;
 }
@@ -311,7 +187,7 @@ static __always_inline int answer(struct xdp_md *ctx, struct sim_counters *c, st
                 c->late++;
                 return XDP_DROP;
         }
-        if (!late && p->hostile)
+        if (!late && (p->hostile || (p->state == SIM_TARPIT && conf.repeats)))
                 hand_over(ctx, c, p, 0);
         if (silent)
                 return XDP_DROP;
@@ -319,33 +195,120 @@ static __always_inline int answer(struct xdp_md *ctx, struct sim_counters *c, st
         return reply_truth(ctx, p, family);
 }
 
-static __always_inline int on_tcp(struct xdp_md *ctx, struct sim_counters *c, struct sim_probe *p, int family,
-                                  int which)
+/* Meets a target that answers, or that somebody may lie about. */
+static __noinline int meet(struct xdp_md *ctx, struct sim_counters *c, const struct seen *v, __u64 hash)
 {
-        int ip = sim_ip_words(family);
-        __u64 hi, lo;
-        if (check_tcp(ctx, c, p, family))
-                return XDP_DROP;
-        __u32 flags = p->w[ip + 3] >> 16 & 0x17, port = p->w[ip] & 0xffff;
-        if (flags != SIM_SYN) {
-                c->rst += flags >> 2 & 1;
-                c->ack += (flags & ~1u) == SIM_ACK;
-                c->other_tcp += !(flags & SIM_RST) && (flags & ~1u) != SIM_ACK;
-                return XDP_DROP;
-        }
+        struct sim_probe p = {.hash = hash, .family = (__u8)v->family};
+        __u64 unused = 0;
+        int ip = sim_ip_words(v->family);
+        p.state = (__u8)sim_state_of(&conf.shares, hash);
+        if (v->family == 4 ? load_words(ctx, l3_offset(), p.w, SIM_IP4_WORDS + 5)
+                           : load_words(ctx, l3_offset(), p.w, SIM_IP6_WORDS + 5))
+                return XDP_ABORTED;
+        if (read_options(ctx, l3_offset() + 4 * (__u32)ip + 20, v->options_len, &p, &unused))
+                return XDP_ABORTED;
+        return v->family == 4 ? answer(ctx, c, &p, 4) : answer(ctx, c, &p, 6);
+}
+
+static __always_inline int on_syn(struct xdp_md *ctx, struct sim_counters *c, const struct seen *v)
+{
         c->syn++;
-        c->ttl[(family == 4 ? p->w[2] >> 24 : p->w[1]) & 255]++;
-        sim_dst(p->w, family, &hi, &lo);
-        note_target(lo, port, (__u32)which);
+        c->ttl[v->ttl & 255]++;
+        note_target(c, v->lo, v->port, v->which);
+        if (conf.cookie && v->seq != sim_cookie(conf.cookie_key[0], conf.cookie_key[1], v->family, v->us_hi,
+                                                v->us_lo, v->hi, v->lo, v->us_port, v->port))
+                c->bad_cookie++;
+        if (conf.mode == SIM_CHECK)
+                return XDP_DROP;
         if (chance(conf.loss_in)) {
                 c->lost_in++;
                 return XDP_DROP;
         }
-        p->hash = sim_hash(conf.key, hi, lo, port);
-        p->state = (__u8)sim_state_of(&conf.shares, p->hash);
-        p->family = (__u8)family;
-        c->state[p->state & 3]++;
-        return answer(ctx, c, p, family);
+        __u64 hash = sim_hash(conf.key, v->hi, v->lo, v->port);
+        enum sim_state state = sim_state_of(&conf.shares, hash);
+        if (state < SIM_NSTATES)
+                c->state[state]++;
+        return state == SIM_SILENT && !conf.forge ? XDP_DROP : meet(ctx, c, v, hash);
+}
+
+/*
+ * Is this a SYN without data, and are its sums right? Nearly all frames are that, so it is found out on the
+ * raw words: a sum in ones' complement does not mind their byte order (RFC 1071 2 B). 0: no, or not so
+ * simple.
+ */
+static __always_inline int regular_syn(struct xdp_md *ctx, struct seen *v, int family)
+{
+        int ip = sim_ip_words(family);
+        __be32 *w = at(ctx, l3_offset());
+        if ((void *)(w + ip + 5) > end_of(ctx))
+                return 0;
+        __u32 where = bpf_ntohl(w[ip + 3]), header = (where >> 28) * 4;
+        __u32 len = family == 4 ? (bpf_ntohl(w[0]) & 0xffff) - 20 : bpf_ntohl(w[1]) >> 16;
+        if (len != header || header < 20 || (where >> 16 & 0x17) != SIM_SYN)
+                return 0;
+        if (family == 4 && sim_fold(sim_sum(w, SIM_IP4_WORDS)) != 0xffff)
+                return 0;
+        __u64 sum = bpf_htonl(SIM_TCP + len);
+        sum += family == 4 ? sim_sum(w + 3, 2 + 5) : sim_sum(w + 2, 8 + 5);
+        for (__u32 i = 5; i < 15 && i * 4 < header; i++) {
+                __be32 *option = w + ip + i;
+                __asm__ volatile("" : "+r"(option)); /* else the compiler reckons with the end of the frame */
+                if ((void *)(option + 1) > end_of(ctx))
+                        return 0;
+                sum += *option;
+        }
+        __u32 ports = bpf_ntohl(w[ip]);
+        v->us_port = ports >> 16;
+        v->port = ports & 0xffff;
+        v->seq = bpf_ntohl(w[ip + 1]);
+        v->options_len = header - 20;
+        return sim_fold(sum) == 0xffff;
+}
+
+/* All other segments, one by one. Returns 1 for a SYN after all, one with data. */
+static __noinline int odd_segment(struct xdp_md *ctx, struct sim_counters *c, struct seen *v)
+{
+        struct sim_probe p = {0};
+        int bad;
+        if (v->family == 4 ? load_words(ctx, l3_offset(), p.w, SIM_IP4_WORDS + 5)
+                           : load_words(ctx, l3_offset(), p.w, SIM_IP6_WORDS + 5)) {
+                c->malformed++;
+                return 0;
+        }
+        bad = v->family == 4 ? check_tcp(ctx, c, &p, 4) : check_tcp(ctx, c, &p, 6);
+        if (bad)
+                return 0;
+        const __u32 *tcp = v->family == 4 ? p.w + SIM_IP4_WORDS : p.w + SIM_IP6_WORDS;
+        __u32 flags = tcp[3] >> 16 & 0x17;
+        c->rst += flags >> 2 & 1;
+        c->ack += (flags & ~1u) == SIM_ACK;
+        c->other_tcp += flags != SIM_SYN && !(flags & SIM_RST) && (flags & ~1u) != SIM_ACK;
+        v->us_port = tcp[0] >> 16;
+        v->port = tcp[0] & 0xffff;
+        v->seq = tcp[1];
+        v->options_len = (tcp[3] >> 28) * 4 - 20;
+        return flags == SIM_SYN;
+}
+
+static long spin(__u32 i, void *until)
+{
+        (void)i;
+        return bpf_ktime_get_ns() >= *(__u64 *)until;
+}
+
+/* Returns 0 when the frame is done with. */
+static __always_inline int count_frame(struct xdp_md *ctx, struct sim_counters *c, __u32 proto)
+{
+        note_arrival();
+        c->frames++;
+        c->bytes += (__u64)frame_len(ctx);
+        if (conf.slow_ns) {
+                __u64 until = bpf_ktime_get_ns() + conf.slow_ns;
+                bpf_loop(1 << 20, spin, &until, 0);
+        }
+        if (conf.mode != SIM_RESPOND)
+                c->proto[proto & 255]++;
+        return conf.mode != SIM_DROP;
 }
 
 /* What is not for a simulated prefix: the namespace's own stack may have it, but a trunk carries only its
@@ -359,8 +322,7 @@ static __always_inline int not_ours(void)
  * A neighbour solicitation for the router, answered on the VLAN (elsewhere the stack does it). RFC 4861 4.4:
  *   IP | type 136, 0, sum | R S O flags | target (16) | option 2, length 1, MAC (6)
  */
-static __always_inline int on_solicitation(struct xdp_md *ctx, struct sim_counters *c,
-                                           const struct sim_probe *p)
+static __noinline int on_solicitation(struct xdp_md *ctx, struct sim_counters *c)
 {
         __u32 in[16], w[18];
         if (load_words(ctx, l3_offset(), in, 16) || in[10] >> 24 != 135)
@@ -368,7 +330,7 @@ static __always_inline int on_solicitation(struct xdp_md *ctx, struct sim_counte
         __u64 hi = (__u64)in[12] << 32 | in[13], lo = (__u64)in[14] << 32 | in[15], to_hi, to_lo;
         if (hi != conf.router_hi || lo != conf.router_lo)
                 return XDP_DROP;
-        sim_src(p->w, 6, &to_hi, &to_lo);
+        sim_src(in, 6, &to_hi, &to_lo);
         sim_set_src(w, 6, hi, lo);
         sim_set_dst(w, 6, to_hi, to_lo);
         w[10] = 136u << 24;
@@ -391,53 +353,54 @@ static __always_inline int on_solicitation(struct xdp_md *ctx, struct sim_counte
 
 static __always_inline int on_ip4(struct xdp_md *ctx, struct sim_counters *c)
 {
-        struct sim_probe p = {0};
-        __u32 off = l3_offset();
-        if (load_words(ctx, off, p.w, SIM_IP4_WORDS))
+        struct seen v = {.family = 4};
+        __be32 *w = at(ctx, l3_offset());
+        if ((void *)(w + SIM_IP4_WORDS) > end_of(ctx))
                 return not_ours();
-        int which = prefix_of(4, 0, p.w[4]);
+        __u32 shape = bpf_ntohl(w[0]) >> 24, fragment = bpf_ntohl(w[1]) & 0x3fff, word = bpf_ntohl(w[2]);
+        v.us_lo = bpf_ntohl(w[3]);
+        v.lo = bpf_ntohl(w[4]);
+        v.ttl = word >> 24;
+        int which = prefix_of(4, 0, v.lo);
         if (which < 0)
                 return not_ours();
-        note_arrival();
-        c->frames++;
-        c->bytes += (__u64)frame_len(ctx);
-        if (p.w[0] >> 24 != 0x45 || (p.w[1] & 0x3fff)) { /* options, fragments: no scanner sends them */
+        v.which = (__u32)which;
+        if (!count_frame(ctx, c, word >> 16))
+                return XDP_DROP;
+        if (shape != 0x45 || fragment) { /* options, fragments: no scanner sends them */
                 c->malformed++;
                 return XDP_DROP;
         }
-        if ((p.w[2] >> 16 & 0xff) != SIM_TCP) {
+        if ((word >> 16 & 0xff) != SIM_TCP) {
                 c->not_tcp++;
                 return XDP_DROP;
         }
-        if (load_words(ctx, off + 20, p.w + SIM_IP4_WORDS, 5)) {
-                c->malformed++;
-                return XDP_DROP;
-        }
-        return on_tcp(ctx, c, &p, 4, which);
+        return regular_syn(ctx, &v, 4) || odd_segment(ctx, c, &v) ? on_syn(ctx, c, &v) : XDP_DROP;
 }
 
 static __always_inline int on_ip6(struct xdp_md *ctx, struct sim_counters *c)
 {
-        struct sim_probe p = {0};
-        __u32 off = l3_offset();
-        if (load_words(ctx, off, p.w, SIM_IP6_WORDS))
+        struct seen v = {.family = 6};
+        __be32 *w = at(ctx, l3_offset());
+        if ((void *)(w + SIM_IP6_WORDS) > end_of(ctx))
                 return not_ours();
-        __u32 proto = p.w[1] >> 8 & 0xff;
-        int which = prefix_of(6, (__u64)p.w[6] << 32 | p.w[7], (__u64)p.w[8] << 32 | p.w[9]);
+        __u32 proto = bpf_ntohl(w[1]) >> 8 & 0xff;
+        v.ttl = bpf_ntohl(w[1]) & 0xff;
+        v.us_hi = (__u64)bpf_ntohl(w[2]) << 32 | bpf_ntohl(w[3]);
+        v.us_lo = (__u64)bpf_ntohl(w[4]) << 32 | bpf_ntohl(w[5]);
+        v.hi = (__u64)bpf_ntohl(w[6]) << 32 | bpf_ntohl(w[7]);
+        v.lo = (__u64)bpf_ntohl(w[8]) << 32 | bpf_ntohl(w[9]);
+        int which = prefix_of(6, v.hi, v.lo);
         if (which < 0)
-                return conf.vlan && proto == SIM_ICMP6 ? on_solicitation(ctx, c, &p) : not_ours();
-        note_arrival();
-        c->frames++;
-        c->bytes += (__u64)frame_len(ctx);
+                return conf.vlan && proto == SIM_ICMP6 ? on_solicitation(ctx, c) : not_ours();
+        v.which = (__u32)which;
+        if (!count_frame(ctx, c, proto))
+                return XDP_DROP;
         if (proto != SIM_TCP) {
                 c->not_tcp++;
                 return XDP_DROP;
         }
-        if (load_words(ctx, off + 40, p.w + SIM_IP6_WORDS, 5)) {
-                c->malformed++;
-                return XDP_DROP;
-        }
-        return on_tcp(ctx, c, &p, 6, which);
+        return regular_syn(ctx, &v, 6) || odd_segment(ctx, c, &v) ? on_syn(ctx, c, &v) : XDP_DROP;
 }
 
 /*
@@ -508,6 +471,35 @@ SEC("xdp") int sim_pass(struct xdp_md *ctx)
         return XDP_PASS;
 }
 
+/* Whether a packet at the scanner's end is TCP from a simulated prefix. */
+static __always_inline int from_simulated(const __be32 *p, int family)
+{
+        __u32 w[SIM_IP6_WORDS];
+        __u64 hi, lo;
+        for (int i = 0; i < SIM_IP6_WORDS; i++)
+                w[i] = bpf_ntohl(p[i]);
+        __u32 proto = family == 4 ? w[2] >> 16 & 0xff : w[1] >> 8 & 0xff;
+        sim_src(w, family, &hi, &lo);
+        return proto == SIM_TCP && prefix_of(family, hi, lo) >= 0;
+}
+
+/* For a scanner's end where nobody listens: answers are counted there and end, which costs next to nothing.
+ */
+SEC("xdp") int sim_sink(struct xdp_md *ctx)
+{
+        __u32 zero = 0;
+        struct sim_counters *c = bpf_map_lookup_elem(&counters, &zero);
+        __be32 *p = at(ctx, 14);
+        if (!c || (void *)(p + SIM_IP6_WORDS) > end_of(ctx))
+                return XDP_PASS;
+        __be16 type = ((__be16 *)p)[-1];
+        int family = type == bpf_htons(ETH_P_IP) ? 4 : type == bpf_htons(ETH_P_IPV6) ? 6 : 0;
+        if (!family || !from_simulated(p, family))
+                return XDP_PASS;
+        c->sunk++;
+        return XDP_DROP;
+}
+
 /*
  * At the scanner's end, after the packet taps and before the stack: TCP from simulated prefixes goes no
  * further, so that the stack there does not send RSTs of its own, which would spoil a count of what the
@@ -515,19 +507,13 @@ SEC("xdp") int sim_pass(struct xdp_md *ctx)
  */
 SEC("tc") int sim_hush(struct __sk_buff *skb)
 {
-        __u32 w[SIM_IP6_WORDS];
         __be32 *p = (void *)(long)skb->data + 14;
         int family = skb->protocol == bpf_htons(ETH_P_IP)     ? 4
                      : skb->protocol == bpf_htons(ETH_P_IPV6) ? 6
                                                               : 0;
         if (!family || (void *)(p + SIM_IP6_WORDS) > (void *)(long)skb->data_end)
                 return TC_ACT_UNSPEC;
-        for (int i = 0; i < SIM_IP6_WORDS; i++)
-                w[i] = bpf_ntohl(p[i]);
-        __u32 proto = family == 4 ? w[2] >> 16 & 0xff : w[1] >> 8 & 0xff;
-        __u64 hi, lo;
-        sim_src(w, family, &hi, &lo);
-        return proto == SIM_TCP && prefix_of(family, hi, lo) >= 0 ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+        return from_simulated(p, family) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 char sim_license[] SEC("license") = "Dual MIT/GPL";

@@ -30,7 +30,7 @@ static int tell_ready(const struct sim_args *a, struct err *e)
 static int report(const struct sim_args *a, const struct sim_kernel *k, const struct sim_courier *c,
                   struct err *e)
 {
-        if (a->arrivals_file && sim_arrivals_write(a->arrivals_file, k, e))
+        if (a->arrivals_file && sim_arrivals_write(a->arrivals_file, a, k, e))
                 return -1;
         if (a->probes_file && sim_probes_write(a->probes_file, a, k, e))
                 return -1;
@@ -66,10 +66,8 @@ static int serve(const struct sim_args *a, const struct sim_kernel *k, struct si
 
 static bool needs_courier(const struct sim_conf *conf)
 {
-        bool any = conf->late;
-        for (int i = 0; i < HOSTILE_NKINDS; i++)
-                any |= conf->hostile[i] != 0;
-        return any;
+        return conf->late || conf->forge ||
+               (conf->repeats && conf->shares.tarpit_below > conf->shares.unreach_below);
 }
 
 static int run(struct sim_args *a, struct err *e)

@@ -14,8 +14,12 @@ enum {
         SIM_FRAME_WORDS = 32,      /* room for any answer, without its link header */
         SIM_RING_BYTES = 1 << 25,  /* kernel to user: about 300,000 records */
         SIM_ARRIVALS_MS = 1 << 20, /* 17 minutes of arrival counts */
+        SIM_BANKS = 8,             /* of arrival counts: CPUs that need not share theirs */
         SIM_TALLY_MAX = 1 << 28,   /* targets that --track can follow */
+        SIM_REPEAT_MS = 100,       /* until a tarpit says it again; then twice as long, and so on */
+        SIM_REPEATS_MAX = 6,
 };
+#define SIM_PLAN_MAX (1ull << 32) /* targets of a --plan: half a gigabyte of bits */
 
 /* A prefix of the simulated Internet. IPv4 lives in lo. */
 struct sim_prefix {
@@ -26,7 +30,15 @@ struct sim_prefix {
 
 /* Upper ends of the states on a scale of 2^32 (which itself means: always). */
 struct sim_shares {
-        __u64 open_below, closed_below, unreach_below;
+        __u64 open_below, closed_below, unreach_below, tarpit_below;
+};
+
+enum sim_state { SIM_OPEN, SIM_CLOSED, SIM_UNREACH, SIM_TARPIT, SIM_SILENT, SIM_NSTATES };
+
+enum sim_mode {
+        SIM_RESPOND, /* answers */
+        SIM_CHECK,   /* takes probes apart as the responder does, and keeps silent */
+        SIM_DROP,    /* counts frames and looks no further */
 };
 
 enum sim_hostile {
@@ -45,6 +57,8 @@ struct sim_conf {
         __u64 key;
         __u64 loss_in, loss_out, late_share; /* chances on a scale of 2^32 */
         __u64 late_min_ns, late_span_ns;
+        __u64 cookie_key[2];
+        __u64 slow_ns;                 /* spent on each frame, for a link that overflows */
         __u64 hostile[HOSTILE_NKINDS]; /* chances on a scale of 2^32 */
         __u64 router_hi, router_lo;    /* the next hop's IPv6 address; on a VLAN we answer for it */
         __u32 router4;                 /* the same for IPv4; also the source of ICMP errors */
@@ -54,6 +68,13 @@ struct sim_conf {
         __u32 arrivals;    /* 1: count frames per millisecond */
         __u32 track;       /* 1 + the prefix whose targets are counted one by one; 0: none */
         __u32 track_ports; /* how many ports of each of its addresses */
+        __u32 plan;        /* 1: a bit for each tracked target; 0: a counter of 8 bits */
+        __u32 mode;        /* enum sim_mode */
+        __u32 cookie;      /* 1: sequence numbers are held against cookie_key */
+        __u32 banks;       /* of the arrivals, a power of two */
+        __u32 share_banks; /* 1: there are more CPUs than banks */
+        __u32 repeats;     /* of a tarpit's SYN-ACK */
+        __u32 forge;       /* 1: some frames are forged, about silent targets too */
         __u8 mac[6];       /* our end's */
         __u8 pad[2];
 };
@@ -75,17 +96,30 @@ struct sim_counters {
         __u64 unchecked;   /* segments with data: their sum was not looked at */
         __u64 no_tag;      /* untagged, or tagged for another VLAN, where a tag was due */
         __u64 lost_in, lost_out;
-        __u64 state[4];  /* SYNs that met an open, closed, unreachable, silent target */
-        __u64 answered;  /* sent from the kernel side */
-        __u64 late;      /* answers handed to user space to be sent later */
-        __u64 ring_full; /* records that found no room there */
-        __u64 neigh;     /* ARP and NDP answers on a VLAN */
-        __u64 ttl[256];  /* of the probes */
+        __u64 state[SIM_NSTATES]; /* SYNs that met an open, closed, unreachable, tarpit, silent target */
+        __u64 answered;           /* sent from the kernel side */
+        __u64 late;               /* answers handed to user space to be sent later */
+        __u64 ring_full;          /* records that found no room there */
+        __u64 neigh;              /* ARP and NDP answers on a VLAN */
+        __u64 duplicates;         /* probes to a target of the plan that had had its probe */
+        __u64 outside;            /* probes to what is not in the plan */
+        __u64 bad_cookie;         /* probes whose sequence number is not that of their target */
+        __u64 sunk;               /* answers that arrived at the scanner's end, and ended there (--sink) */
+        __u64 ttl[256];           /* of the probes */
+        __u64 proto[256];         /* of the frames, as their IP header says; not counted when answering */
+};
+
+/* Times are CLOCK_MONOTONIC; a cache line for each CPU. */
+struct sim_bank {
+        __u64 last_ns;      /* the last frame counted here */
+        __u64 ms, until_ns; /* since the first frame of all, and when that millisecond is over */
+        __u64 pad[5];
 };
 
 struct sim_shared {
-        __u64 first_ns; /* CLOCK_MONOTONIC of the first frame counted in the arrivals */
-        __u64 last_ns;
+        __u64 first_ns; /* the first frame counted in the arrivals, on whichever CPU */
+        __u64 pad[7];
+        struct sim_bank bank[SIM_BANKS];
 };
 
 /* A probe, taken apart no further than needed: its IP and TCP headers as words in host order. */
@@ -102,7 +136,7 @@ struct sim_probe {
 struct sim_record {
         struct sim_probe probe;
         __u64 due_ns;  /* CLOCK_MONOTONIC */
-        __u32 is_late; /* 1: the true answer is to be sent by user space, at due_ns; 0: only forgeries are */
-        __u32 pad;
+        __u32 is_late; /* 1: the true answer is to be sent by user space, at due_ns; 0: not this time */
+        __u32 repeats; /* how often it is to be sent again, after SIM_REPEAT_MS for a start */
 };
 #endif

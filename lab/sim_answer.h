@@ -112,7 +112,8 @@ SIM_INLINE void sim_turn(__u32 *out, const struct sim_probe *p, int family)
 
 /*
  * SYN-ACK: 24 bytes of TCP header with a maximum segment size, or 36 where the probe carried a timestamp,
- * which is echoed (RFC 7323). Other options are left out: no scan depends on them.
+ * which is echoed (RFC 7323). Other options are left out: no scan depends on them. A tarpit offers no window
+ * at all, so that whoever connects stays connected and gets nowhere.
  */
 SIM_INLINE int sim_build_synack(__u32 *out, const struct sim_probe *p, int family, int has_ts, __u32 now_ms)
 {
@@ -123,7 +124,7 @@ SIM_INLINE int sim_build_synack(__u32 *out, const struct sim_probe *p, int famil
         tcp[0] = syn[0] << 16 | syn[0] >> 16;
         tcp[1] = (__u32)(p->hash >> 32) ^ 0x5bd1e995u; /* initial sequence number */
         tcp[2] = syn[1] + 1;
-        tcp[3] = (__u32)words << 28 | (__u32)(SIM_SYN | SIM_ACK) << 16 | 64240;
+        tcp[3] = (__u32)words << 28 | (__u32)(SIM_SYN | SIM_ACK) << 16 | (p->state == SIM_TARPIT ? 0 : 64240);
         tcp[4] = 0;
         tcp[5] = 0x02040000u | mss;
         if (has_ts) {
@@ -187,9 +188,10 @@ SIM_INLINE int sim_build_unreach(__u32 *out, const struct sim_probe *p, int fami
 SIM_INLINE int sim_build(__u32 *out, const struct sim_probe *p, int family,
                          const volatile struct sim_conf *conf, __u32 now_ms)
 {
-        if (p->state == SIM_OPEN && p->has_ts)
+        int open = p->state == SIM_OPEN || p->state == SIM_TARPIT;
+        if (open && p->has_ts)
                 return sim_build_synack(out, p, family, 1, now_ms);
-        if (p->state == SIM_OPEN)
+        if (open)
                 return sim_build_synack(out, p, family, 0, now_ms);
         if (p->state == SIM_CLOSED)
                 return sim_build_rst(out, p, family);

@@ -157,6 +157,59 @@ static int set_unreach(struct sim_args *a, char **v, struct err *e)
         return parse_percent(v[0], &a->unreach_pct, e);
 }
 
+static int set_tarpit(struct sim_args *a, char **v, struct err *e)
+{
+        return parse_percent(v[0], &a->tarpit_pct, e);
+}
+
+static int set_repeats(struct sim_args *a, char **v, struct err *e)
+{
+        uint64_t n;
+        if (parse_number(v[0], SIM_REPEATS_MAX, &n, e))
+                return -1;
+        a->conf.repeats = (uint32_t)n;
+        return 0;
+}
+
+static int set_mode(struct sim_args *a, char **v, struct err *e)
+{
+        static const char *const names[] = {
+                [SIM_RESPOND] = "respond", [SIM_CHECK] = "check", [SIM_DROP] = "drop"};
+        for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+                if (!strcmp(v[0], names[i])) {
+                        a->conf.mode = i;
+                        return 0;
+                }
+        }
+        return err_set(e, 0, "'%s' is none of respond, check, drop", v[0]);
+}
+
+static int set_slow(struct sim_args *a, char **v, struct err *e)
+{
+        uint64_t ns;
+        if (parse_number(v[0], NS_PER_MS, &ns, e))
+                return -1;
+        a->conf.slow_ns = ns;
+        return 0;
+}
+
+static int set_cookie_key(struct sim_args *a, char **v, struct err *e)
+{
+        char *text;
+        size_t len;
+        unsigned long long k[2];
+        if (file_read(v[0], 4096, &text, &len, e))
+                return -1;
+        bool good = sscanf(text, "%16llx%16llx", &k[0], &k[1]) == 2;
+        free(text);
+        if (!good)
+                return err_set(e, 0, "'%s' does not hold 32 hexadecimal digits", v[0]);
+        a->conf.cookie_key[0] = k[0];
+        a->conf.cookie_key[1] = k[1];
+        a->conf.cookie = 1;
+        return 0;
+}
+
 static int set_key(struct sim_args *a, char **v, struct err *e)
 {
         uint64_t key;
@@ -282,8 +335,25 @@ static int set_hush(struct sim_args *a, char **v, struct err *e)
         return 0;
 }
 
+static int set_sink(struct sim_args *a, char **v, struct err *e)
+{
+        (void)e;
+        a->sink = (struct sim_place){v[0], v[1]};
+        return 0;
+}
+
 static int set_track(struct sim_args *a, char **v, struct err *e)
 {
+        if (a->track.nports)
+                return err_set(e, 0, "one --track or --plan is all there can be");
+        return parse_grid(&a->track, v, e);
+}
+
+static int set_plan(struct sim_args *a, char **v, struct err *e)
+{
+        if (a->track.nports)
+                return err_set(e, 0, "one --track or --plan is all there can be");
+        a->conf.plan = 1;
         return parse_grid(&a->track, v, e);
 }
 
@@ -344,6 +414,15 @@ static const struct opt table[] = {
         {"--open", 1, set_open, "P", "percent of the targets that are open (default 20)"},
         {"--closed", 1, set_closed, "P", "percent that answer with a RST (default 30)"},
         {"--unreach", 1, set_unreach, "P", "percent that an ICMP error answers for (default 0)"},
+        {"--tarpit", 1, set_tarpit, "P",
+         "percent that are tarpits: open, with no window, and they repeat themselves"},
+        {"--tarpit-repeats", 1, set_repeats, "N",
+         "how often (default 5): after 0.1 s, then 0.2 s, and so on"},
+        {"--mode", 1, set_mode, "MODE",
+         "respond (default); check: take probes apart but keep silent; drop: only count"},
+        {"--slow-ns", 1, set_slow, "N", "spend N nanoseconds on each frame, so that the link overflows"},
+        {"--cookie-key", 1, set_cookie_key, "FILE",
+         "count probes whose sequence number is not the scan's cookie"},
         {"--key", 1, set_key, "N", "another Internet with the same shares"},
         {"--loss-in", 1, set_loss_in, "P", "percent of the probes lost on their way, drawn per packet"},
         {"--loss-out", 1, set_loss_out, "P", "percent of the answers lost on theirs"},
@@ -358,6 +437,9 @@ static const struct opt table[] = {
         {"--pass", 2, set_pass, "NETNS DEV", "give the scanner's end an XDP program, if its GRO is off"},
         {"--hush", 2, set_hush, "NETNS DEV",
          "keep the kernel at the scanner's end from sending RSTs of its own"},
+        {"--sink", 2, set_sink, "NETNS DEV", "count answers at the scanner's end and end them there"},
+        {"--plan", 2, set_plan, "PREFIX PORTS",
+         "simulate these too, and tell whether each was probed exactly once (a bit each)"},
         {"--track", 2, set_track, "PREFIX PORTS", "simulate these too, and count the probes to each target"},
         {"--probes", 1, set_probes, "FILE",
          "at the end: \"COUNT tcp PORT ADDRESS\" for each tracked target probed"},
@@ -392,22 +474,32 @@ static int finish(struct sim_args *a, struct err *e)
 {
         struct sim_conf *c = &a->conf;
         double open = a->open_pct, closed = open + a->closed_pct, unreach = closed + a->unreach_pct;
-        if (unreach > 100.0000001)
-                return err_set(e, 0,
-                               "--open, --closed and --unreach add up to %g percent; 100 is all there is",
-                               unreach);
-        c->shares = (struct sim_shares){share_of(open), share_of(closed), share_of(MIN(unreach, 100.0))};
+        double tarpit = unreach + a->tarpit_pct;
+        if (tarpit > 100.0000001)
+                return err_set(
+                        e, 0,
+                        "--open, --closed, --unreach and --tarpit add up to %g percent; 100 is all there is",
+                        tarpit);
+        c->shares = (struct sim_shares){share_of(open), share_of(closed), share_of(MIN(unreach, 100.0)),
+                                        share_of(MIN(tarpit, 100.0))};
         if (a->help || a->truth.nports)
                 return 0;
         if (!a->far.dev)
                 return err_set(e, 0, "on which interface? Give --dev");
         if (a->track.nports)
                 place_track(a);
-        if (a->track.nports && ((uint64_t)a->track.nports << a->track.prefix.bits) > SIM_TALLY_MAX)
-                return err_set(e, 0, "--track: more than %d targets are too many", (int)SIM_TALLY_MAX);
+        uint64_t limit = c->plan ? SIM_PLAN_MAX : SIM_TALLY_MAX;
+        if (a->track.nports && ((uint64_t)a->track.nports << a->track.prefix.bits) > limit)
+                return err_set(e, 0, "%s: more than %llu targets are too many",
+                               c->plan ? "--plan" : "--track", (unsigned long long)limit);
+        if (a->pass.dev && a->sink.dev)
+                return err_set(e, 0,
+                               "--pass and --sink exclude each other: an interface has one XDP program");
         if (!c->nprefixes)
                 return err_set(e, 0, "for which addresses? Give --prefix");
         c->late = c->late_share > 0;
+        for (int i = 0; i < HOSTILE_NKINDS; i++)
+                c->forge |= c->hostile[i] != 0;
         return 0;
 }
 
@@ -424,6 +516,7 @@ int sim_args_parse(struct sim_args *a, int argc, char **argv, struct err *e)
 {
         *a = (struct sim_args){.open_pct = 20, .closed_pct = 30, .ready_fd = -1};
         a->conf.key = 0x7472617766ull;
+        a->conf.repeats = 5;
         a->conf.router4 = 0xc6336402;
         a->conf.router_hi = 0x20010db8ffff0000ull;
         a->conf.router_lo = 2;

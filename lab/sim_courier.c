@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * sim_courier: XDP can neither hold a packet nor copy one, so the answers that are to come late, and the
- * hostile frames that come in addition, are sent from here. Records arrive through the ring of the kernel
- * side, wait in a timing wheel and leave through an AF_PACKET socket in batches. Invariant: the pool is
- * allocated before the first packet and never grows; a record that finds no room is counted. Kernel
- * documentation: packet(7), Documentation/bpf/ringbuf.rst.
+ * sim_courier: XDP can neither hold a packet nor copy one, so the answers that are to come late, those that a
+ * tarpit repeats, and the hostile frames that come in addition, are sent from here. Records arrive through
+ * the ring of the kernel side, wait in a timing wheel and leave through an AF_PACKET socket in batches.
+ * Invariant: the pool is allocated before the first packet and never grows; a record that finds no room is
+ * counted. Kernel documentation: packet(7), Documentation/bpf/ringbuf.rst.
  */
 #include "sim_user.h"
 #include <bpf/libbpf.h>
@@ -25,10 +25,12 @@ enum {
         FRAME_MAX = 18 + 4 * SIM_FRAME_WORDS,
         SEND_TRIES = 1000,
 };
+#define FIRST_TURN UINT32_MAX
 
 struct waiting {
         struct sim_record record;
         uint32_t next; /* 1 + index in the pool; 0: none */
+        uint32_t said; /* how often a tarpit repeated itself so far; FIRST_TURN: the first turn is to come */
 };
 
 struct slot { /* first in, first out */
@@ -75,6 +77,20 @@ static void pool_give(struct sim_courier *c, uint32_t i)
         c->free_head = i;
 }
 
+/* Into the slot of `due_ns`; what is overdue goes next. */
+static void put_off(struct sim_courier *c, uint32_t i, uint64_t due_ns)
+{
+        uint64_t due = MAX(due_ns / TICK_NS, c->tick);
+        struct slot *s = &c->wheel[MIN(due, c->tick + SLOTS - 1) % SLOTS];
+        c->pool[i - 1].next = 0;
+        if (s->tail)
+                c->pool[s->tail - 1].next = i;
+        else
+                s->head = i;
+        s->tail = i;
+        c->waiting++;
+}
+
 static int on_record(void *ctx, void *data, size_t size)
 {
         struct sim_courier *c = ctx;
@@ -86,15 +102,8 @@ static int on_record(void *ctx, void *data, size_t size)
         }
         struct waiting *w = &c->pool[i - 1];
         memcpy(&w->record, data, sizeof(w->record));
-        w->next = 0;
-        uint64_t due = MAX(w->record.due_ns / TICK_NS, c->tick);
-        struct slot *s = &c->wheel[MIN(due, c->tick + SLOTS - 1) % SLOTS];
-        if (s->tail)
-                c->pool[s->tail - 1].next = i;
-        else
-                s->head = i;
-        s->tail = i;
-        c->waiting++;
+        w->said = FIRST_TURN;
+        put_off(c, i, w->record.due_ns);
         return 0;
 }
 
@@ -258,17 +267,38 @@ static void deliver(struct sim_courier *c, const struct sim_record *r)
                 forge_dup(c, p);
 }
 
+/* The first turn is for the record itself, the further ones are a tarpit's. Each has its own chance to be
+ * lost.
+ */
+static void take_turn(struct sim_courier *c, struct waiting *w)
+{
+        if (w->said == FIRST_TURN) {
+                deliver(c, &w->record);
+                w->said = 0;
+                return;
+        }
+        if (draw(c) < c->args->conf.loss_out)
+                c->counts.lost_repeats++;
+        else
+                send_truth(c, &w->record.probe, &c->counts.repeated);
+        w->said++;
+}
+
 static void empty_slot(struct sim_courier *c, struct slot *s)
 {
-        for (uint32_t i = s->head; i;) {
+        uint32_t i = s->head;
+        *s = (struct slot){0, 0};
+        while (i) {
                 struct waiting *w = &c->pool[i - 1];
                 uint32_t next = w->next;
-                deliver(c, &w->record);
-                pool_give(c, i);
+                take_turn(c, w);
                 c->waiting--;
+                if (w->said < w->record.repeats)
+                        put_off(c, i, clock_mono_ns() + ((SIM_REPEAT_MS * NS_PER_MS) << w->said));
+                else
+                        pool_give(c, i);
                 i = next;
         }
-        *s = (struct slot){0, 0};
 }
 
 void sim_courier_step(struct sim_courier *c)

@@ -9,8 +9,6 @@
 #define LAB_SIM_HASH_H
 #include "sim.h"
 
-enum sim_state { SIM_OPEN, SIM_CLOSED, SIM_UNREACH, SIM_SILENT, SIM_NSTATES };
-
 static inline __u64 sim_mix(__u64 x)
 {
         x ^= x >> 30;
@@ -37,6 +35,8 @@ static inline enum sim_state sim_state_of(const volatile struct sim_shares *s, _
                 return SIM_CLOSED;
         if (draw < s->unreach_below)
                 return SIM_UNREACH;
+        if (draw < s->tarpit_below)
+                return SIM_TARPIT;
         return SIM_SILENT;
 }
 

@@ -76,19 +76,30 @@ static struct bpf_map *map_named(struct sim_kernel *k, const char *name)
         return m;
 }
 
+/* A bank of arrival counts for each CPU, as far as they go. */
+static void choose_banks(struct sim_conf *c)
+{
+        int cpus = libbpf_num_possible_cpus();
+        for (c->banks = 1; (int)c->banks < cpus && c->banks < SIM_BANKS;)
+                c->banks *= 2;
+        c->share_banks = cpus > (int)c->banks;
+}
+
 /* Sizes and constants must be in place before the programs are loaded. */
 static int configure(struct sim_kernel *k, const struct sim_args *a, struct err *e)
 {
         uint64_t targets = a->track.nports ? (uint64_t)a->track.nports << a->track.prefix.bits : 1;
-        k->tally_words = (size_t)(targets + 7) / 8;
-        k->arrivals_len = a->conf.arrivals ? SIM_ARRIVALS_MS : 1;
+        k->tally_words = (size_t)(a->conf.plan ? (targets + 63) / 64 : (targets + 7) / 8);
+        k->arrivals_len = a->conf.arrivals ? (size_t)SIM_ARRIVALS_MS * a->conf.banks : 1;
         if (bpf_map__set_initial_value(map_named(k, ".rodata.conf"), &a->conf, sizeof(a->conf)) ||
             bpf_map__set_max_entries(map_named(k, "tally"), (uint32_t)k->tally_words) ||
             bpf_map__set_max_entries(map_named(k, "arrivals"), (uint32_t)k->arrivals_len))
                 return err_set(e, errno, "setting the kernel side up: %s", strerror(errno));
         struct bpf_program *pass = bpf_object__find_program_by_name(k->obj, "sim_pass");
+        struct bpf_program *sink = bpf_object__find_program_by_name(k->obj, "sim_sink");
         struct bpf_program *hush = bpf_object__find_program_by_name(k->obj, "sim_hush");
         bpf_program__set_autoload(pass, a->pass.dev != NULL);
+        bpf_program__set_autoload(sink, a->sink.dev != NULL);
         bpf_program__set_autoload(hush, a->hush.dev != NULL);
         return 0;
 }
@@ -162,6 +173,12 @@ static int attach_pass(struct sim_kernel *k, unsigned ifindex)
         return k->pass ? 0 : -1;
 }
 
+static int attach_sink(struct sim_kernel *k, unsigned ifindex)
+{
+        k->sink = bpf_program__attach_xdp(bpf_object__find_program_by_name(k->obj, "sim_sink"), (int)ifindex);
+        return k->sink ? 0 : -1;
+}
+
 static int attach_hush(struct sim_kernel *k, unsigned ifindex)
 {
         int fd = bpf_program__fd(bpf_object__find_program_by_name(k->obj, "sim_hush"));
@@ -186,12 +203,15 @@ int sim_kernel_start(struct sim_kernel *k, struct sim_args *a, struct err *e)
         if (mac_of(a->far.dev, a->conf.mac, e))
                 return -1;
         LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "sim");
+        choose_banks(&a->conf);
         k->obj = bpf_object__open_mem(sim_object_start, (size_t)(sim_object_end - sim_object_start), &opts);
         if (!k->obj)
                 return err_set(e, errno, "reading the built-in object: %s", strerror(errno));
         if (configure(k, a, e) || load(k, a, e))
                 goto stop;
         if (a->pass.dev && in_namespace(&a->pass, k, attach_pass, e))
+                goto stop;
+        if (a->sink.dev && in_namespace(&a->sink, k, attach_sink, e))
                 goto stop;
         if (a->hush.dev && in_namespace(&a->hush, k, attach_hush, e))
                 goto stop;
@@ -207,6 +227,7 @@ void sim_kernel_stop(struct sim_kernel *k)
 {
         bpf_link__destroy(k->far);
         bpf_link__destroy(k->pass);
+        bpf_link__destroy(k->sink);
         if (k->hush_fd >= 0)
                 close(k->hush_fd);
         bpf_object__close(k->obj);

@@ -11,16 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MISSING_SHOWN = 5 };
+
 /* In the order of struct sim_counters, up to ttl. */
 static const char *const counter_names[] = {
-        "frames",  "bytes",     "syn",        "rst",         "ack",         "other_tcp",
-        "not_tcp", "malformed", "bad_ip_sum", "bad_syn_sum", "bad_tcp_sum", "unchecked",
-        "no_tag",  "lost_in",   "lost_out",   "open",        "closed",      "unreachable",
-        "silent",  "answered",  "late",       "ring_full",   "neigh",
+        "frames",    "bytes",      "syn",         "rst",         "ack",       "other_tcp",  "not_tcp",
+        "malformed", "bad_ip_sum", "bad_syn_sum", "bad_tcp_sum", "unchecked", "no_tag",     "lost_in",
+        "lost_out",  "open",       "closed",      "unreachable", "tarpit",    "silent",     "answered",
+        "late",      "ring_full",  "neigh",       "duplicates",  "outside",   "bad_cookie", "sunk",
 };
 static const char *const hostile_keys[HOSTILE_NKINDS] = {"dup",   "cookie",  "foreign",
                                                          "short", "corrupt", "icmp"};
-_Static_assert(sizeof(struct sim_counters) == (ARRAY_LEN(counter_names) + 256) * 8,
+_Static_assert(sizeof(struct sim_counters) == (ARRAY_LEN(counter_names) + 2 * 256) * 8,
                "a name for each counter");
 
 static int sum_counters(int fd, uint64_t sum[], size_t n, struct err *e)
@@ -42,8 +44,10 @@ static int sum_counters(int fd, uint64_t sum[], size_t n, struct err *e)
         return rc;
 }
 
-static unsigned times_probed(const struct sim_kernel *k, uint64_t target)
+static unsigned times_probed(const struct sim_args *a, const struct sim_kernel *k, uint64_t target)
 {
+        if (a->conf.plan)
+                return (unsigned)(k->tally[target / 64] >> target % 64) & 1;
         return (unsigned)(k->tally[target / 8] >> target % 8 * 8) & 255;
 }
 
@@ -70,45 +74,97 @@ static void put_tracked(FILE *f, const struct sim_args *a, const struct sim_kern
 {
         uint64_t times[256] = {0}, n = tracked_targets(a);
         for (uint64_t i = 0; i < n; i++)
-                times[times_probed(k, i)]++;
+                times[times_probed(a, k, i)]++;
         fprintf(f, ",\n \"targets\":%llu,\"probed\":%llu,\"probed_once\":%llu", (unsigned long long)n,
                 (unsigned long long)(n - times[0]), (unsigned long long)times[1]);
         times[0] = 0;
         put_histogram(f, "times_probed", times);
 }
 
-/* The fullest stretch of `width` milliseconds, wherever it begins. */
-static uint64_t peak(const struct sim_kernel *k, size_t n, size_t width)
+/* The plan: how many of its targets had a probe, and the first few of those that had none. */
+static void put_plan(FILE *f, const struct sim_args *a, const struct sim_kernel *k)
 {
-        uint64_t sum = 0, best = 0;
-        for (size_t i = 0; i < n; i++) {
-                sum += k->arrivals[i];
-                if (i >= width)
-                        sum -= k->arrivals[i - width];
-                best = MAX(best, sum);
+        uint64_t n = tracked_targets(a), arrived = 0;
+        char addr[64];
+        const char *comma = "";
+        for (size_t i = 0; i < k->tally_words; i++)
+                arrived += (uint64_t)__builtin_popcountll(k->tally[i]);
+        fprintf(f, ",\n \"targets\":%llu,\"arrived\":%llu,\"missing\":%llu,\"missing_first\":[",
+                (unsigned long long)n, (unsigned long long)arrived, (unsigned long long)(n - arrived));
+        for (uint64_t i = 0, left = MIN(n - arrived, (uint64_t)MISSING_SHOWN); left; i++) {
+                if (times_probed(a, k, i))
+                        continue;
+                sim_address(addr, &a->track.prefix, i / a->track.nports);
+                fprintf(f, "%s\"%u %s\"", comma, (unsigned)a->track.ports[i % a->track.nports], addr);
+                comma = ",";
+                left--;
         }
-        return best;
+        fputs("]", f);
 }
 
-static size_t arrivals_seen(const struct sim_kernel *k)
+static uint64_t arrivals_of(const struct sim_args *a, const struct sim_kernel *k, size_t ms)
 {
-        if (!k->shared->first_ns)
+        uint64_t sum = 0;
+        for (size_t bank = 0; bank < a->conf.banks; bank++)
+                sum += k->arrivals[bank * SIM_ARRIVALS_MS + ms];
+        return sum;
+}
+
+struct stretch {
+        uint64_t fullest, emptiest;
+};
+
+/* Of all stretches of `width` milliseconds, wherever they begin; the last millisecond is not over. */
+static struct stretch stretches(const struct sim_args *a, const struct sim_kernel *k, size_t n, size_t width)
+{
+        struct stretch s = {0, n > width ? UINT64_MAX : 0};
+        uint64_t sum = 0;
+        for (size_t i = 0; i < n; i++) {
+                sum += arrivals_of(a, k, i);
+                if (i >= width)
+                        sum -= arrivals_of(a, k, i - width);
+                s.fullest = MAX(s.fullest, sum);
+                if (i + 1 >= width && i + 1 < n)
+                        s.emptiest = MIN(s.emptiest, sum);
+        }
+        return s;
+}
+
+static uint64_t last_arrival_ns(const struct sim_args *a, const struct sim_kernel *k)
+{
+        uint64_t last = 0;
+        for (size_t bank = 0; bank < a->conf.banks; bank++)
+                last = MAX(last, k->shared->bank[bank].last_ns);
+        return last;
+}
+
+static size_t arrivals_seen(const struct sim_args *a, const struct sim_kernel *k)
+{
+        if (!k->shared->first_ns || !a->conf.arrivals)
                 return 0;
-        return MIN((size_t)((k->shared->last_ns - k->shared->first_ns) / NS_PER_MS) + 1, k->arrivals_len);
+        uint64_t ns = last_arrival_ns(a, k) - k->shared->first_ns;
+        return (size_t)MIN(ns / NS_PER_MS + 1, (uint64_t)SIM_ARRIVALS_MS);
 }
 
-static void put_arrivals(FILE *f, const struct sim_kernel *k)
+static void put_arrivals(FILE *f, const struct sim_args *a, const struct sim_kernel *k)
 {
-        size_t n = arrivals_seen(k);
-        fprintf(f, ",\n \"arrivals\":{\"span_ns\":%llu,\"peak_1ms\":%llu,\"peak_10ms\":%llu}",
-                (unsigned long long)(n ? k->shared->last_ns - k->shared->first_ns : 0),
-                (unsigned long long)peak(k, n, 1), (unsigned long long)peak(k, n, 10));
+        size_t n = arrivals_seen(a, k);
+        struct stretch one = stretches(a, k, n, 1), ten = stretches(a, k, n, 10);
+        fprintf(f,
+                ",\n \"arrivals\":{\"span_ns\":%llu,\"peak_1ms\":%llu,\"peak_10ms\":%llu,\"least_1ms\":%llu,"
+                "\"least_10ms\":%llu}",
+                (unsigned long long)(n ? last_arrival_ns(a, k) - k->shared->first_ns : 0),
+                (unsigned long long)one.fullest, (unsigned long long)ten.fullest,
+                (unsigned long long)one.emptiest, (unsigned long long)ten.emptiest);
 }
 
 static void put_courier(FILE *f, const struct sim_courier_counts *c)
 {
-        fprintf(f, ",\n \"sent_late\":%llu,\"pool_full\":%llu,\"send_failed\":%llu,\n \"forged\":{",
-                (unsigned long long)c->sent_late, (unsigned long long)c->pool_full,
+        fprintf(f,
+                ",\n \"sent_late\":%llu,\"repeated\":%llu,\"lost_repeats\":%llu,\"pool_full\":%llu,"
+                "\"send_failed\":%llu,\n \"forged\":{",
+                (unsigned long long)c->sent_late, (unsigned long long)c->repeated,
+                (unsigned long long)c->lost_repeats, (unsigned long long)c->pool_full,
                 (unsigned long long)c->send_failed);
         for (int i = 0; i < HOSTILE_NKINDS; i++)
                 fprintf(f, "%s\"%s\":%llu", i ? "," : "", hostile_keys[i], (unsigned long long)c->forged[i]);
@@ -123,10 +179,13 @@ static void put_report(FILE *f, const struct sim_args *a, const struct sim_kerne
         fprintf(f, ",\n \"link_drops\":%llu",
                 (unsigned long long)(sim_link_drops(a->far.dev) - k->drops_before));
         put_histogram(f, "ttl", sum + ARRAY_LEN(counter_names));
-        if (a->track.nports)
+        put_histogram(f, "proto", sum + ARRAY_LEN(counter_names) + 256);
+        if (a->conf.plan)
+                put_plan(f, a, k);
+        else if (a->track.nports)
                 put_tracked(f, a, k);
         if (a->conf.arrivals)
-                put_arrivals(f, k);
+                put_arrivals(f, a, k);
         if (courier)
                 put_courier(f, sim_courier_counts(courier));
         fputs("}\n", f);
@@ -182,19 +241,20 @@ int sim_stats_reset(const struct sim_kernel *k, struct err *e)
                 k->tally[i] = 0;
         for (size_t i = 0; i < k->arrivals_len; i++)
                 k->arrivals[i] = 0;
-        k->shared->last_ns = 0;
+        for (size_t i = 0; i < SIM_BANKS; i++)
+                k->shared->bank[i].last_ns = k->shared->bank[i].until_ns = 0;
         k->shared->first_ns = 0;
         return 0;
 }
 
-int sim_arrivals_write(const char *path, const struct sim_kernel *k, struct err *e)
+int sim_arrivals_write(const char *path, const struct sim_args *a, const struct sim_kernel *k, struct err *e)
 {
         char beside[4096];
         FILE *f = open_report(path, beside, sizeof(beside), e);
         if (!f)
                 return -1;
-        for (size_t i = 0, n = arrivals_seen(k); i < n; i++)
-                fprintf(f, "%llu\n", (unsigned long long)k->arrivals[i]);
+        for (size_t i = 0, n = arrivals_seen(a, k); i < n; i++)
+                fprintf(f, "%llu\n", (unsigned long long)arrivals_of(a, k, i));
         return close_report(f, path, beside, e);
 }
 
@@ -206,7 +266,7 @@ int sim_probes_write(const char *path, const struct sim_args *a, const struct si
         if (!f)
                 return -1;
         for (uint64_t i = 0, n = tracked_targets(a); i < n; i++) {
-                unsigned times = times_probed(k, i);
+                unsigned times = times_probed(a, k, i);
                 if (!times)
                         continue;
                 sim_address(addr, &g->prefix, i / g->nports);

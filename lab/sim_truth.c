@@ -11,10 +11,10 @@
 
 enum { LINE_MAX_LEN = 96, BUFFER_LEN = 1 << 18 };
 
-/* "closed" and "filtered" are a scanner's words; it cannot tell an unreachable target from a silent one but
- * by the ICMP error, so the last word of such a line says which it was. */
-static const char *const state_words[SIM_NSTATES] = {"open", "closed", "filtered", "filtered"};
-static const char *const state_tails[SIM_NSTATES] = {"", "", " unreachable", ""};
+/* These are a scanner's words: it cannot tell an unreachable target from a silent one but by the ICMP error,
+ * nor a tarpit from an open port. So the last word of such a line says which it was. */
+static const char *const state_words[SIM_NSTATES] = {"open", "closed", "filtered", "open", "filtered"};
+static const char *const state_tails[SIM_NSTATES] = {"", "", " unreachable", " tarpit", ""};
 
 size_t sim_address(char out[64], const struct sim_prefix *p, uint64_t i)
 {

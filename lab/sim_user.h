@@ -24,9 +24,9 @@ struct sim_grid { /* every address of a prefix × every port of a list */
 struct sim_args {
         struct sim_conf conf;
         struct sim_grid track, truth;
-        struct sim_place far, pass, hush;
+        struct sim_place far, pass, sink, hush;
         const char *pid_file, *stats_file, *arrivals_file, *probes_file;
-        double open_pct, closed_pct, unreach_pct;
+        double open_pct, closed_pct, unreach_pct, tarpit_pct;
         int ready_fd;    /* -1: nobody waits */
         uint32_t copies; /* of each true answer, beside it, when duplicates are drawn; 0: 1 to 3 at random */
         bool delay_given, help;
@@ -46,7 +46,7 @@ struct bpf_link;
 
 struct sim_kernel { /* the kernel side, loaded; links and maps go with the process */
         struct bpf_object *obj;
-        struct bpf_link *far, *pass;
+        struct bpf_link *far, *pass, *sink;
         int hush_fd; /* -1: none */
         int counters_fd, ring_fd, ifindex;
         uint64_t drops_before;               /* of the link, when we came */
@@ -63,6 +63,7 @@ uint64_t sim_link_drops(const char *dev);
 
 struct sim_courier_counts {
         uint64_t sent_late;              /* true answers sent from user space */
+        uint64_t repeated, lost_repeats; /* of tarpits: sent, and lost as --loss-out says */
         uint64_t forged[HOSTILE_NKINDS]; /* frames */
         uint64_t pool_full, send_failed;
 };
@@ -80,6 +81,6 @@ const struct sim_courier_counts *sim_courier_counts(const struct sim_courier *);
 int sim_stats_write(const struct sim_args *, const struct sim_kernel *, const struct sim_courier *,
                     struct err *);
 int sim_stats_reset(const struct sim_kernel *, struct err *);
-int sim_arrivals_write(const char *path, const struct sim_kernel *, struct err *);
+int sim_arrivals_write(const char *path, const struct sim_args *, const struct sim_kernel *, struct err *);
 int sim_probes_write(const char *path, const struct sim_args *, const struct sim_kernel *, struct err *);
 #endif

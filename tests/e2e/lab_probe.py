@@ -4,7 +4,9 @@
 of a prefix, believes only answers that are right in every field, and prints them as "STATE tcp PORT ADDRESS",
 with a last line of counts in JSON. So the lab can be held against its own truth.
 
-usage: lab_probe.py DEV PREFIX PORT WAIT_S [--vlan ID] [--bad-sum]
+A tarpit's line ends with "tarpit".
+
+usage: lab_probe.py DEV PREFIX PORT WAIT_S [--vlan ID] [--bad-sum] [--bad-ip-sum] [--times N]
 """
 import ipaddress
 import json
@@ -42,17 +44,18 @@ def secret_of(addr, port):
     return zlib.crc32(seed), zlib.crc32(seed, 1)
 
 
-def build_syn(dst, port, bad_sum):
+def build_syn(dst, port, bad):
     src = US[dst.version].packed
     seq, tsval = secret_of(dst.packed, port)
     tcp = struct.pack("!HHIIBBHHH", SPORT, port, seq, 0, 10 << 4, 2, 64240, 0, 0)
     tcp += bytes.fromhex("020405b40402080a") + struct.pack("!II", tsval, 0) + bytes.fromhex("01030307")
     check = ~total(pseudo(src, dst.packed, 6, len(tcp)) + tcp) & 0xFFFF
-    tcp = tcp[:16] + struct.pack("!H", check ^ (0x0101 if bad_sum else 0)) + tcp[18:]
+    tcp = tcp[:16] + struct.pack("!H", check ^ (0x0101 if "--bad-sum" in bad else 0)) + tcp[18:]
     if dst.version == 6:
         return struct.pack("!IHBB", 6 << 28, len(tcp), 6, 64) + src + dst.packed + tcp
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 1, 0x4000, 64, 6, 0) + src + dst.packed
-    return head[:10] + struct.pack("!H", ~total(head) & 0xFFFF) + head[12:] + tcp
+    check = ~total(head) & 0xFFFF ^ (0x0101 if "--bad-ip-sum" in bad else 0)
+    return head[:10] + struct.pack("!H", check) + head[12:] + tcp
 
 
 def link_header(version, vlan):
@@ -77,19 +80,19 @@ def options(data):
 def judge_tcp(src, tcp):
     if len(tcp) < 20 or (tcp[12] >> 4) * 4 != len(tcp):
         return None, "length"
-    sport, dport, _, ack, _, flags = struct.unpack("!HHIIBB", tcp[:14])
+    sport, dport, _, ack, _, flags, window = struct.unpack("!HHIIBBH", tcp[:16])
     seq, tsval = secret_of(src, sport)
     if dport != SPORT or ack != (seq + 1) & 0xFFFFFFFF:
         return None, "cookie"
     if flags == 0x14:
-        return ("closed", src, sport), None
+        return ("closed", src, sport, ""), None
     opts = options(tcp[20:])
     if flags != 0x12 or opts is None:
         return None, "flags or options"
     mss = struct.pack("!H", 1460 if len(src) == 4 else 1440)
     if opts.get(2) != mss or opts.get(8, b"")[4:] != struct.pack("!I", tsval):
         return None, "MSS or timestamp echo"
-    return ("open", src, sport), None
+    return ("open", src, sport, "" if window else " tarpit"), None
 
 
 def judge_icmp(version, icmp):
@@ -102,11 +105,11 @@ def judge_icmp(version, icmp):
     sport, dport, seq = struct.unpack("!HHI", quote[head:head + 8])
     if src != US[version].packed or sport != SPORT or seq != secret_of(dst, dport)[0]:
         return None, "ICMP quote"
-    return ("filtered", dst, dport), None
+    return ("filtered", dst, dport, ""), None
 
 
 def judge(kind, packet):
-    """((state, address, port), None) or (None, why not)."""
+    """((state, address, port, remark), None) or (None, why not)."""
     version = {0x0800: 4, 0x86DD: 6}.get(kind)
     head = 20 if version == 4 else 40
     if not version or len(packet) < head or packet[0] >> 4 != version:
@@ -144,8 +147,8 @@ def tag_of(ancillary):
 
 
 class Prober:
-    def __init__(self, dev, vlan, bad_sum):
-        self.vlan, self.bad_sum = vlan, bad_sum
+    def __init__(self, dev, vlan, times, bad):
+        self.vlan, self.times, self.bad = vlan, times, bad
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
         self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
@@ -163,24 +166,25 @@ class Prober:
             answer, why = judge(kind, data[14:])
             if answer and tag_of(ancillary) != self.vlan:
                 answer, why = None, "tag"
-            if not answer or (answer[1], answer[2]) not in self.sent:
+            if not answer or answer[1:3] not in self.sent:
                 self.refused[why or "never probed"] = self.refused.get(why or "never probed", 0) + 1
                 continue
             self.doubles += answer in self.seen
             self.seen[answer] = True
-            self.delays_ms.append((time.monotonic() - self.sent[answer[1:]]) * 1000)
+            self.delays_ms.append((time.monotonic() - self.sent[answer[1:3]]) * 1000)
 
     def run(self, prefix, port, wait_s):
         for i, addr in enumerate(prefix):
             self.sent[(addr.packed, port)] = time.monotonic()
-            self.sock.send(link_header(addr.version, self.vlan) + build_syn(addr, port, self.bad_sum))
+            for _ in range(self.times):
+                self.sock.send(link_header(addr.version, self.vlan) + build_syn(addr, port, self.bad))
             if i % 16 == 15:
                 self.receive(0)
         self.receive(wait_s)
 
     def report(self):
-        for state, addr, port in self.seen:
-            print(state, "tcp", port, ipaddress.ip_address(addr))
+        for state, addr, port, remark in self.seen:
+            print("%s tcp %d %s%s" % (state, port, ipaddress.ip_address(addr), remark))
         delays = sorted(self.delays_ms) or [0]
         print(json.dumps({"sent": len(self.sent), "answers": len(self.seen), "doubles": self.doubles,
                           "refused": sum(self.refused.values()), "why": self.refused,
@@ -190,8 +194,11 @@ class Prober:
 
 def main():
     dev, prefix, port, wait_s = sys.argv[1:5]
-    vlan = int(sys.argv[sys.argv.index("--vlan") + 1]) if "--vlan" in sys.argv else 0
-    prober = Prober(dev, vlan, "--bad-sum" in sys.argv)
+
+    def number(name, default):
+        return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
+
+    prober = Prober(dev, number("--vlan", 0), number("--times", 1), set(sys.argv))
     prober.run(ipaddress.ip_network(prefix), int(port), float(wait_s))
     prober.report()
 

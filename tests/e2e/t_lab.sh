@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The lab does what it says, shown without trawl: a prober of its own checks every field of every answer against
-# the truth; loss, delay, forgeries and the counters are what was asked for; a VLAN is spoken and nothing else;
-# real servers answer; nothing is left behind by kill -9 nor by lab/down.
-# limit_s: 100
+# the truth; loss, delay, tarpits, forgeries and the counters are what was asked for; a VLAN is spoken and nothing
+# else; the checks of the far end find what is wrong, in single frames and in bulk; real servers answer; nothing is
+# left behind by kill -9 nor by lab/down.
+# limit_s: 150
 # sanitizers: none
 . "$(dirname "$0")/scan.sh"
 
@@ -32,6 +33,15 @@ agrees() {
         else
                 fail "$1" "truth and answers differ: $(diff want got | grep -c '^<') missing, $(diff want got | grep -c '^>') too many"
         fi
+}
+
+stats() { # KEY…: several counters
+        local key out=()
+        internet stats >stats.json
+        for key; do
+                out+=("$(jq -c ".$key" stats.json)")
+        done
+        echo "${out[*]}"
 }
 
 # within NAME VALUE LOW HIGH
@@ -85,6 +95,88 @@ within "refused forgeries" "$(count refused)" $((n * 35 / 100)) $((n * 55 / 100)
 internet up --answers-per-target 4
 probe $v4 0.5
 same "four answers each" $((3 * $(wc -l <got))) "$(count doubles)"
+
+# ---- tarpits: no window, and they say it again
+for prefix in $v4 $v6; do
+        internet up --hush --open 20 --tarpit 20 --tarpit-repeats 2
+        probe "$prefix" 1 && agrees "tarpits, $prefix" "$prefix"
+        tarpits=$(truth "$prefix" 80 | grep -c tarpit)
+        within "20 % of them" "$tarpits" $((n * 18 / 100)) $((n * 22 / 100))
+        same "each repeated itself twice" "$((2 * tarpits)) $((2 * tarpits))" "$(stats repeated) $(count doubles)"
+done
+
+# ---- the checks of the far end, frame by frame. $1: a plan of n targets; 256 of them; 256 that are not in it
+single_frames() {
+        internet up --mode check --plan "$1" 80
+        probe "$2" 0.1
+        same "what had no probe is missing, $1" "256 $((n - 256)) 5" "$(stats arrived missing 'missing_first|length')"
+        probe "$1" 0.1
+        same "a second probe is a duplicate, $1" "$n 0 256 0" "$(stats arrived missing duplicates outside)"
+        probe "$2" 0.1 --times 3
+        same "three more are three duplicates, $1" "$n 0 1024 0" "$(stats arrived missing duplicates outside)"
+        probe "$3" 0.1
+        same "what is not in the plan is outside, $1" "$n 1024 256" "$(stats arrived duplicates outside)"
+        same "the checker keeps silent, $1" 0 "$(wc -l <got)"
+        internet reset
+        probe "$2" 0.1 --bad-sum
+        same "a wrong TCP sum is counted and is no arrival, $1" "256 0 0" "$(stats bad_syn_sum bad_ip_sum arrived)"
+}
+single_frames $v4 10.20.0.0/24 10.21.0.0/24
+probe 10.20.1.0/24 0.1 --bad-ip-sum
+same "so is a wrong IPv4 sum" "256 256 0" "$(stats bad_syn_sum bad_ip_sum arrived)"
+single_frames $v6 2001:db8:1::5:0/120 2001:db8:1::6:0/120
+
+# ---- in bulk: the lab's fast sender, two threads, 16 ports
+blast() { # PREFIX PORTS [option…]: its report goes to the file blasted
+        in_scan "$BUILD/lab/blast" scan0 "$@" >blasted || fail "blast $*" "exit status $?"
+}
+
+key=00112233445566778899aabbccddeeff
+echo $key >key
+bulk() { # PREFIX of 65536 addresses
+        local all=1048576
+        internet up --mode check --plan "$1" 80-95 --cookie-key "$PWD/key"
+        blast "$1" 80-95 --threads 2 --cookie-key key
+        same "a million probes once each, $1" "0 $all 0 0 0" \
+                "$(jq .refused blasted) $(stats arrived duplicates outside bad_cookie)"
+        same "their sums are right, $1" "0 0 0 $all" "$(stats bad_ip_sum bad_syn_sum malformed 'proto["6"]')"
+        same "every one of them is in a millisecond, $1" $all \
+                "$(awk '{ sum += $1 } END { print sum }' "$BUILD/lab/$LAB/arrivals.txt")"
+        blast "$1" 80-95 --from 5000 --count 70000
+        same "70,000 of them again, with another cookie, $1" "$all 70000 70000" "$(stats arrived duplicates bad_cookie)"
+}
+bulk 10.32.0.0/16
+bulk 2001:db8:1::7:0/112
+
+internet up --mode drop
+blast 10.32.0.0/16 80-81
+for i in 1 2 3; do in_scan bash -c 'echo >/dev/udp/10.32.0.1/53'; done
+same "the mode that only counts" "131075 131072 3 0" "$(stats frames 'proto["6"]' 'proto["17"]' syn)"
+internet up --open 100 --closed 0 --sink --no-arrivals
+blast 10.32.0.0/16 80-81
+same "answers end at the scanner's end, where they are counted" "131072 131072" "$(stats answered sunk)"
+
+# ---- frames per millisecond
+internet up --mode check
+blast 10.32.0.0/16 80
+sleep 0.4
+blast 10.32.0.0/16 80
+internet stats >/dev/null
+gap=$(awk '$1 { if (NR - last - 1 > gap) gap = NR - last - 1; last = NR } END { print gap }' "$BUILD/lab/$LAB/arrivals.txt")
+within "a pause of 400 ms is seen, ms" "$gap" 395 1500
+same "and its emptiest 10 ms" 0 "$(stat_of arrivals.least_10ms)"
+
+# ---- a far end that is too slow
+internet up --mode check --plan 10.32.0.0/16 80 --slow-ns 20000
+blast 10.32.0.0/16 80 --count 20000
+refused=$(jq .refused blasted)
+within "it makes the link refuse frames" "$refused" 1000 20000
+settled=0
+for ((i = 0; i < 100 && settled == 0; i++)); do # it is still busy with what it took
+        sleep 0.05
+        [ "$(stats arrived)" != $((20000 - refused)) ] || settled=1
+done
+same "what was not refused arrived" "$((20000 - refused)) 0" "$(stats arrived duplicates)"
 
 # ---- a trunk with one VLAN
 internet up --unreach 20 --vlan 42
