@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 static const char checkpoint_mark[] = "# trawl checkpoint ";
-enum { CHECKPOINT_VERSION = 1 };
+/* Of what conf_echo(), engine/checkpoint.c and output/commit.c write into it, all together. */
+enum { CHECKPOINT_VERSION = 2 };
 
 struct reader {
         struct conf *conf;

@@ -45,7 +45,7 @@ int checkpoint_write(struct eng *g, const struct out *out, uint64_t settled, uin
         FILE *f = open_memstream(&text, &n);
         if (!f)
                 return err_set(e, errno, "out of memory for the checkpoint");
-        fprintf(f, "# trawl checkpoint 1\n");
+        fprintf(f, "# trawl checkpoint 2\n");
         conf_echo(g->conf, f, false, false);
         write_state(g, f, settled, journal_bytes);
         for (size_t i = 0; out_commit_text(out, i, line, sizeof(line)) >= 0; i++)
@@ -142,12 +142,13 @@ int checkpoint_load(struct eng *g, struct err *e)
         return 0;
 }
 
+/* The text first: without the others it is no way back. */
 void checkpoint_remove(const struct eng *g)
 {
         char targets[4200];
         if (!g->conf->checkpoint_file)
                 return;
         suffixed(targets, sizeof(targets), g->conf->checkpoint_file, ".targets");
-        unlink(targets);
         unlink(g->conf->checkpoint_file);
+        unlink(targets);
 }

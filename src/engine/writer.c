@@ -255,10 +255,11 @@ static void replay_one(void *arg, const struct record *saved, uint64_t offset)
                 return;
         dedup_mark(w->dedup, index, x.state);
         tally(w->g, &x);
-        if (offset < w->replay_from)
-                return;
         x.n_names = (uint8_t)MIN(255u, tgt_plan_names(w->g->plan, &x.who.ip, &x.names));
-        out_record(w->out, &x);
+        if (offset < w->replay_from)
+                out_record_again(w->out, &x);
+        else
+                out_record(w->out, &x);
 }
 
 static void describe_run(struct writer *w)
@@ -355,6 +356,20 @@ static void tell_dedup(const struct writer *w)
                         (unsigned long long)dedup_evicted(w->dedup));
 }
 
+/* Before the outputs are closed: closing gives names and journals away, and a process that dies there has to
+ * find a checkpoint that knows every result. In a hurry answers were left behind: the one before is the one
+ * that tells the truth. */
+static void last_checkpoint(struct writer *w, bool complete)
+{
+        bool written = !flush(w, true) || !flush(w, true); /* a reader that went is told once */
+        out_ending(w->out, !complete || (w->journal && !written));
+        if (!written || atomic_load(&w->g->hurry))
+                return;
+        vouch(w);
+        vouch(w); /* the rings are empty: what is settled now may be said */
+        checkpoint(w, true);
+}
+
 int writer_finish(struct eng *g, bool complete, struct err *e)
 {
         struct writer *w = g->writer;
@@ -363,24 +378,16 @@ int writer_finish(struct eng *g, bool complete, struct err *e)
                 checkpoint_remove(g);
         if (!w)
                 return 0;
-        if (w->out && !complete) {
-                /* In a hurry answers were left behind: the last checkpoint is the one that tells the truth.
-                 */
-                if (flush(w, true) == 0 && !atomic_load(&g->hurry)) {
-                        vouch(w);
-                        vouch(w); /* the rings are empty: what is settled now may be said */
-                        checkpoint(w, true);
-                }
-                out_keep_for_resume(w->out);
-        }
+        if (w->out)
+                last_checkpoint(w, complete);
         if (w->dedup)
                 tell_dedup(w);
         if (w->out)
                 rc = out_close(w->out, e);
         bool drop = complete && !rc && w->journal;
-        journal_close(w->journal, drop);
         if (drop)
                 checkpoint_remove(g);
+        journal_close(w->journal, drop);
         if (w->dedup)
                 dedup_free(w->dedup);
         for (unsigned i = 0; i < ARRAY_LEN(w->ports); i++)

@@ -5,15 +5,17 @@
  * Invariant: a text never promises bytes that are not in the file, and no file is cut that does not hold what
  * its text vouches for. A mark is a sum over the last bytes before a length.
  *
- *      v2 FORMAT body=LEN:MARK items=N open=N closed=N rotated=N rotating=0|1 opened=NS journal=FROM:LEN:MARK
- *      path=…
+ *      FORMAT body=LEN:MARK items=N open=N closed=N rotated=N rotating=0|1 ended=0|1 opened=NS id=ID
+ *      journal=FROM:LEN:MARK path=…
  */
 #include "sink.h"
+#include "binary.h"
 #include "readscan.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MARK_BYTES = 4096 };
@@ -59,8 +61,21 @@ static uint64_t mark_of(int fd, uint64_t end)
         return siphash_words((struct hash_key){0, 0}, words, ARRAY_LEN(words));
 }
 
+/* Which file this is, whatever it holds: an inode's number is used again, but not with the same birth. */
+static uint64_t id_of(int fd)
+{
+        struct statx x;
+        if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x))
+                return 0;
+        bool born = x.stx_mask & STATX_BTIME;
+        uint64_t words[3] = {x.stx_ino, born ? (uint64_t)x.stx_btime.tv_sec : 0,
+                             born ? x.stx_btime.tv_nsec : 0};
+        return siphash_words((struct hash_key){0, 0}, words, ARRAY_LEN(words));
+}
+
 int commit_write(const struct sink *s, char *text, size_t cap)
 {
+        bool rotating = s->rotating || (s->ended && (s->conf->rotate_ns || s->conf->rotate_bytes));
         struct wr w = wr_of(text, cap);
         const struct sink *j = s->journal;
         if (s->stream) {
@@ -68,11 +83,11 @@ int commit_write(const struct sink *s, char *text, size_t cap)
                 wr_u8(&w, 0);
                 return w.full ? -1 : 0;
         }
-        wr_fmt(&w, "v2 %s body=%" PRIu64 ":%016" PRIx64 " items=%" PRIu64 " open=%" PRIu64 " closed=%" PRIu64,
+        wr_fmt(&w, "%s body=%" PRIu64 ":%016" PRIx64 " items=%" PRIu64 " open=%" PRIu64 " closed=%" PRIu64,
                s->ops->name, s->body_len, mark_of(s->fd, s->body_len), s->st->items, s->st->tcp_open,
                s->st->tcp_closed);
-        wr_fmt(&w, " rotated=%" PRIu64 " rotating=%d opened=%" PRIu64, s->rotated, s->rotating,
-               s->st->opened_wall_ns);
+        wr_fmt(&w, " rotated=%" PRIu64 " rotating=%d ended=%d opened=%" PRIu64 " id=%016" PRIx64, s->rotated,
+               rotating, s->ended, s->st->opened_wall_ns, id_of(s->fd));
         wr_fmt(&w, " journal=%" PRIu64 ":%" PRIu64 ":%016" PRIx64 " path=", s->journal_from,
                j ? j->body_len : 0, j ? mark_of(j->fd, j->body_len) : 0);
         put_path(&w, s->given);
@@ -82,16 +97,17 @@ int commit_write(const struct sink *s, char *text, size_t cap)
 
 int commit_read(struct commit *c, const char *text, struct err *e)
 {
-        int used = 0, rotating = 0;
+        int used = 0, rotating = 0, ended = 0;
         *c = (struct commit){0};
         int n = sscanf(text,
-                       "v2 %31s body=%" SCNu64 ":%" SCNx64 " items=%" SCNu64 " open=%" SCNu64
-                       " closed=%" SCNu64 " rotated=%" SCNu64 " rotating=%d opened=%" SCNu64
+                       "%31s body=%" SCNu64 ":%" SCNx64 " items=%" SCNu64 " open=%" SCNu64 " closed=%" SCNu64
+                       " rotated=%" SCNu64 " rotating=%d ended=%d opened=%" SCNu64 " id=%" SCNx64
                        " journal=%" SCNu64 ":%" SCNu64 ":%" SCNx64 " path=%n",
                        c->format, &c->body, &c->mark, &c->items, &c->tcp_open, &c->tcp_closed, &c->rotated,
-                       &rotating, &c->opened_ns, &c->jfrom, &c->jlen, &c->jmark, &used);
+                       &rotating, &ended, &c->opened_ns, &c->id, &c->jfrom, &c->jlen, &c->jmark, &used);
         c->rotating = rotating != 0;
-        if (n != 12 || !used || !get_path(c->path, text + used))
+        c->ended = ended != 0;
+        if (n != 14 || !used || !get_path(c->path, text + used))
                 return err_set(e, 0, "the checkpoint's line about an output cannot be read: \"%.100s\"",
                                text);
         return 0;
@@ -112,17 +128,19 @@ static bool rotates(const struct sink *s, const struct commit *c)
         return c->rotating || s->conf->rotate_ns || s->conf->rotate_bytes;
 }
 
-static bool has_mark(const struct sink *s, uint64_t end, uint64_t mark)
+/* Nothing that was found is known to be in it: its mark, of a header at most, is that of many files. */
+static bool is_blank(const struct commit *c)
 {
-        return s->file_end >= end && (mark == 0 || mark_of(s->fd, end) == mark);
+        return c->items == 0 && c->jlen <= c->jfrom;
 }
 
-static int check_mark(const struct sink *s, uint64_t end, uint64_t mark, const char *mend, struct err *e)
+static bool has_mark(const struct sink *s, uint64_t end, uint64_t mark)
 {
-        if (s->file_end < end)
-                return too_short(s, end, e);
-        if (has_mark(s, end, mark))
-                return 0;
+        return s->file_end >= end && mark_of(s->fd, end) == mark;
+}
+
+static int not_ours(const struct sink *s, const char *mend, struct err *e)
+{
         return err_set(
                 e, 0,
                 "cannot go on with \"%s\": what it holds is not what the checkpoint knows, and was left "
@@ -130,28 +148,44 @@ static int check_mark(const struct sink *s, uint64_t end, uint64_t mark, const c
                 s->path, mend);
 }
 
-/* An orderly end drew everything into the file and removed the journal: what the file has is the body now. */
+static int check_mark(const struct sink *s, uint64_t end, uint64_t mark, const char *mend, struct err *e)
+{
+        if (s->file_end < end)
+                return too_short(s, end, e);
+        return has_mark(s, end, mark) ? 0 : not_ours(s, mend, e);
+}
+
+/* The end drew everything into the file and removed the journal: what the file has is the body now. */
 static bool journal_is_gone(const struct sink *s, const struct commit *c)
 {
         char path[SINK_PATH_MAX];
-        place_journal(path, s);
-        return s->groups && c->jlen && access(path, F_OK) != 0;
+        place_journal(path, s->path);
+        return s->groups && c->ended && access(path, F_OK) != 0;
 }
 
-/* A grouped file says little by itself: of a host that is held only its journal tells. */
-static bool is_vouched(const struct sink *s, const struct commit *c)
+/* Of a host that is held only the journal tells. The file has nothing that the journal has not, and a
+ * journal that goes on behind its mark has more than its trailer there, which is as long as its header. */
+static bool journal_vouches(const struct sink *s, const struct commit *c)
 {
         char path[SINK_PATH_MAX];
+        struct stat st;
+        place_journal(path, s->path);
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        bool ours = mark_of(fd, c->jlen) == c->jmark && fstat(fd, &st) == 0 &&
+                    (!is_blank(c) || (uint64_t)st.st_size > c->jlen + BIN_HEADER_LEN);
+        close(fd);
+        return ours;
+}
+
+static bool is_vouched(const struct sink *s, const struct commit *c)
+{
         if (!has_mark(s, c->body, c->mark))
                 return false;
-        if (!s->groups || !c->jlen || journal_is_gone(s, c))
-                return true;
-        place_journal(path, s);
-        int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        bool same = c->jmark == 0 || mark_of(fd, c->jlen) == c->jmark;
-        if (fd >= 0)
-                close(fd);
-        return same;
+        if (c->jlen)
+                return journal_is_gone(s, c) || journal_vouches(s, c);
+        return !is_blank(c) || (c->id && id_of(s->fd) == c->id);
 }
 
 /* Header and trailer and nothing else: there is nothing to lose in it. */
@@ -221,24 +255,28 @@ static int resume_journal(struct sink *s, const struct commit *c, struct err *e)
         return refill(s, c, e) || sink_start(j, e) ? -1 : 0;
 }
 
-static int next_file(struct sink *s, struct err *e)
+static int begin_anew(struct sink *s, const struct commit *c, struct err *e)
 {
-        s->rotated++;
+        s->rotated += c->rotating; /* the one before has its own name by now */
         return sink_fresh(s, e);
 }
 
 int commit_resume(struct sink *s, const struct commit *c, struct err *e)
 {
+        bool new_one = c->rotating || is_blank(c), movable = new_one || rotates(s, c);
         s->rotated = c->rotated;
-        if (rotates(s, c) && access(s->path, F_OK) && errno == ENOENT)
-                return next_file(s, e);
+        if (movable && access(s->path, F_OK) && errno == ENOENT)
+                return begin_anew(s, c, e);
         if (open_existing(s, e))
                 return -1;
-        if (c->rotating && !is_vouched(s, c) && holds_nothing(s)) { /* the next one, just begun */
+        bool vouched = is_vouched(s, c);
+        if (new_one && !vouched && holds_nothing(s)) { /* just begun */
                 place_close(s);
-                return next_file(s, e);
+                return begin_anew(s, c, e);
         }
-        if (check_mark(s, c->body, c->mark, rotates(s, c) ? MOVE_AWAY : BRING_BACK, e))
+        if (is_blank(c) && !vouched)
+                return not_ours(s, MOVE_AWAY, e);
+        if (check_mark(s, c->body, c->mark, movable ? MOVE_AWAY : BRING_BACK, e))
                 return -1;
         if (journal_is_gone(s, c))
                 return sink_go_on(s, e);

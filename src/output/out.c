@@ -52,13 +52,34 @@ static const struct out_ops *ops_of(const struct out_conf *c, const struct out_f
 
 /* ---- checks
  * ---------------------------------------------------------------------------------------------------- */
+/* Does the grouped output `f` keep its journal where another output is to be written? */
+static int check_journal_of(const struct out_conf *c, const struct out_file *f, const char *path,
+                            const char *other, struct err *e)
+{
+        char journal[SINK_PATH_MAX];
+        place_journal(journal, path);
+        if (!sink_holds_hosts(ops_of(c, f), c) || strcmp(journal, other) != 0)
+                return 0;
+        return err_set(e, 0,
+                       "an output wants \"%s\", where the %s output keeps its journal; give it another file",
+                       other, f->format);
+}
+
 static int check_twice(const struct out_conf *c, size_t i, struct err *e)
 {
-        const char *path = c->files[i].path;
-        for (size_t k = 0; k < i; k++)
-                if (strcmp(c->files[k].path, path) == 0 && ops_of(c, &c->files[i]) != &out_none)
+        const struct out_file *f = &c->files[i];
+        const char *path = f->path;
+        char mine[SINK_PATH_MAX], other[SINK_PATH_MAX];
+        for (size_t k = 0; k < i && place_resolve(mine, path) == 0; k++) {
+                const struct out_file *g = &c->files[k];
+                if (place_resolve(other, g->path))
+                        continue;
+                if (strcmp(mine, other) == 0 && ops_of(c, f) != &out_none)
                         return err_set(e, 0, "two outputs (%s and %s) want \"%s\"; give each its own file",
-                                       c->files[k].format, c->files[i].format, path);
+                                       g->format, f->format, path);
+                if (check_journal_of(c, f, mine, other, e) || check_journal_of(c, g, other, mine, e))
+                        return -1;
+        }
         if (c->interactive && strcmp(path, "-") == 0)
                 return err_set(e, 0,
                                "--interactive and the %s output both want stdout; give the output a file",
@@ -99,10 +120,23 @@ int out_check(const struct out_conf *c, struct err *e)
  * ----------------------------------------------------------------------------------------------------- */
 static const struct commit *commit_for(const struct commit *commits, size_t n, const struct sink *s)
 {
+        char path[SINK_PATH_MAX];
         for (size_t i = 0; i < n; i++)
-                if (strcmp(commits[i].path, s->given) == 0 && strcmp(commits[i].format, s->ops->name) == 0)
+                if (place_resolve(path, commits[i].path) == 0 && strcmp(path, s->path) == 0)
                         return &commits[i];
         return NULL;
+}
+
+/* What a file has, only its own format can go on behind. */
+static int check_format(const struct commit *c, const struct sink *s, struct err *e)
+{
+        if (strcmp(c->format, s->ops->name) == 0 && (c->jlen == 0 || s->groups))
+                return 0;
+        return err_set(
+                e, 0,
+                "cannot go on with \"%s\" as %s%s: what it has is %s%s; leave that option out, or choose "
+                "another file, which gets all results",
+                s->given, s->ops->name, s->groups ? " by host" : "", c->format, c->jlen ? " by host" : "");
 }
 
 static int add_sink(struct out *o, const struct out_ops *ops, const char *path, const struct out_run *run,
@@ -113,7 +147,12 @@ static int add_sink(struct out *o, const struct out_ops *ops, const char *path, 
                 return -1;
         o->sinks[o->n++] = s;
         const struct commit *c = commit_for(commits, n_commits, s);
-        return c ? commit_resume(s, c, e) : sink_open(s, e);
+        if (c)
+                return check_format(c, s, e) ? -1 : commit_resume(s, c, e);
+        if (sink_open(s, e))
+                return -1;
+        s->late = commits && !s->stream;
+        return 0;
 }
 
 /* A reader that goes away is an answer of write(), not a death; a handler of the caller's stays. */
@@ -193,6 +232,18 @@ void out_record(struct out *o, const struct record *r)
                 sink_record(o->sinks[i], r);
 }
 
+void out_record_again(struct out *o, const struct record *r)
+{
+        for (size_t i = 0; i < o->n; i++) {
+                struct sink *s = o->sinks[i];
+                if (!s->late || !(o->conf.show >> r->state & 1))
+                        continue;
+                sink_record(s, r);
+                if (sink_pending(s) >= SINK_FLUSH_BYTES)
+                        sink_flush(s, false, NULL);
+        }
+}
+
 static int rotate_due(struct out *o, struct err *e)
 {
         for (size_t i = 0; i < o->n; i++)
@@ -249,10 +300,12 @@ int out_commit_text(const struct out *o, size_t i, char *text, size_t cap)
         return commit_write(o->sinks[i], text, cap);
 }
 
-void out_keep_for_resume(struct out *o)
+void out_ending(struct out *o, bool keep)
 {
-        for (size_t i = 0; i < o->n; i++)
-                o->sinks[i]->keep = true;
+        for (size_t i = 0; i < o->n; i++) {
+                o->sinks[i]->keep = keep;
+                o->sinks[i]->ended = !keep;
+        }
 }
 
 int out_close(struct out *o, struct err *e)

@@ -78,9 +78,9 @@ int out_flush(struct out *, bool all, struct err *);
 size_t out_pending(const struct out *); /* buffered bytes */
 bool out_broken_pipe(
         const struct out *); /* the reader of a pipe is gone: nobody wants the results any more */
-/* Rotation happens inside out_flush, on time and size. The hook is called before the rename and again when
- * the next file has begun, so that a checkpoint can be taken at either moment: a file that no checkpoint
- * knows holds no records yet. */
+/* Rotation happens inside out_flush, on time and size, and at the end inside out_close. The hook is called
+ * before the rename and again when the next file has begun, so that a checkpoint can be taken at either
+ * moment: a file that no checkpoint knows holds no records yet. */
 void out_on_rotate(struct out *, void (*hook)(void *), void *arg);
 /* For the checkpoint: one line of text per output (no newlines inside) that says how far the file is good.
  * Take it after an out_flush(all) that returned 0. Returns 0; -1: there is no output i, or `cap` is too small
@@ -88,14 +88,18 @@ void out_on_rotate(struct out *, void (*hook)(void *), void *arg);
 enum { OUT_COMMIT_MAX = 3 * 4096 + 512 };
 int out_commit_text(const struct out *, size_t i, char *text, size_t cap);
 /* Opens for going on: each regular file is cut back to what its commit text says, then more is appended. A
- * missing or shorter file is an error that says so. Outputs without a commit text are opened as new; texts ""
- * and "-" are skipped. */
+ * missing, shorter or other file is an error that says so, and so is another format. Outputs without a commit
+ * text are opened as new; texts "" and "-" are skipped. */
 int out_open_resumed(struct out **, const struct out_conf *, const struct out_run *,
                      const char *const *commit_texts, size_t n, struct err *);
-/* Call before out_close() when the scan is to be gone on with: grouped outputs keep the journals that hold
- * their records by host, and the live file is not rotated away. Without it a resumed grouped file may show a
- * host twice. */
-void out_keep_for_resume(struct out *);
+/* After out_open_resumed: a record that came before the commit texts, for the files that have none, so that
+ * they become complete. Writes by itself what gets too much; what cannot be written waits for out_flush. */
+void out_record_again(struct out *, const struct record *);
+/* Call before the last commit texts are taken. `keep`: the scan is to be gone on with, so out_close() leaves
+ * the journals of grouped outputs and the names of live files. Else commit texts say from here on that the
+ * end was reached, so that what out_close() renames and removes is not missed when the process dies inside.
+ */
+void out_ending(struct out *, bool keep);
 /* Last flush with trailers, final rotation; frees in any case. When nothing may be lost on a full disk,
  * repeat out_flush(all) until it returns 0 before closing. */
 int out_close(struct out *, struct err *);

@@ -6,6 +6,7 @@
  * beside the output is ever written over. References: pwritev(2), fallocate(2), open(2) O_TMPFILE, rename(2).
  */
 #include "sink.h"
+#include "binary.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,7 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 1000 };
+enum { NAMES_MAX = 1000, LINKS_MAX = 40 };
 
 /* Files made as root under sudo belong to the user who called it. */
 static void give_to_sudo_user(int fd)
@@ -37,9 +38,57 @@ void place_dir(char dir[SINK_PATH_MAX], const char *path)
                 snprintf(dir, SINK_PATH_MAX, "%.*s", n ? (int)n : 1, path);
 }
 
-void place_journal(char name[SINK_PATH_MAX], const struct sink *s)
+void place_journal(char name[SINK_PATH_MAX], const char *path)
 {
-        snprintf(name, SINK_PATH_MAX, "%.*s.journal", PATH_ROOM, s->path);
+        snprintf(name, SINK_PATH_MAX, "%.*s.journal", PATH_ROOM, path);
+}
+
+/* Where a symbolic link leads, in its place. */
+static bool follow(char path[SINK_PATH_MAX])
+{
+        char to[SINK_PATH_MAX], dir[SINK_PATH_MAX];
+        ssize_t n = readlink(path, to, sizeof(to) - 1);
+        if (n <= 0)
+                return false;
+        to[n] = 0;
+        place_dir(dir, path);
+        struct wr w = wr_of(path, SINK_PATH_MAX - 1);
+        if (to[0] != '/')
+                wr_fmt(&w, "%s/", dir);
+        wr_str(&w, to);
+        *w.p = 0;
+        return !w.full;
+}
+
+/* For a file that is not there: its directory is. */
+static void resolve_new(struct wr *w, const char *path)
+{
+        char link[SINK_PATH_MAX], dir[SINK_PATH_MAX];
+        snprintf(link, sizeof(link), "%s", path);
+        for (int i = 0; i < LINKS_MAX && follow(link); i++)
+                ;
+        place_dir(dir, link);
+        const char *slash = strrchr(link, '/');
+        char *real = realpath(dir, NULL);
+        if (real)
+                wr_fmt(w, "%s/%s", real[1] ? real : "", slash ? slash + 1 : link);
+        else
+                wr_str(w, path);
+        free(real);
+}
+
+int place_resolve(char out[SINK_PATH_MAX], const char *path)
+{
+        struct wr w = wr_of(out, PATH_ROOM);
+        if (access(path, F_OK) == 0) {
+                char *real = realpath(path, NULL);
+                wr_str(&w, real ? real : path); /* a pipe of /proc/self/fd has no other name */
+                free(real);
+        } else {
+                resolve_new(&w, path);
+        }
+        wr_u8(&w, 0);
+        return w.full ? -1 : 0;
 }
 
 /* ---- beside the file: what is to take its place
@@ -99,6 +148,8 @@ static int open_any(struct sink *s)
 {
         struct stat st;
         s->unborn = stat(s->path, &st) != 0;
+        if (s->unborn && errno != ENOENT)
+                return -1;
         if (!s->unborn) /* a FIFO opened for reading too would never see its reader go */
                 return open(s->path, (S_ISREG(st.st_mode) ? O_RDWR : O_WRONLY) | O_CLOEXEC);
         int fd = open_beside(s);
@@ -107,12 +158,23 @@ static int open_any(struct sink *s)
         return fd;
 }
 
+static int cannot_open(const struct sink *s, int why, struct err *e)
+{
+        if (s->ops != &out_journal)
+                return err_set(e, why, "cannot open the output file \"%s\": %s", s->path, strerror(why));
+        return err_set(
+                e, why,
+                "cannot open \"%s\", the journal that \"%s\" needs beside it: %s; choose an output file "
+                "in a directory that may be written, or a format that is not grouped by host",
+                s->path, s->given, strerror(why));
+}
+
 int place_open(struct sink *s, struct err *e)
 {
         struct stat st;
         s->fd = open_any(s);
         if (s->fd < 0)
-                return err_set(e, errno, "cannot open the output file \"%s\": %s", s->path, strerror(errno));
+                return cannot_open(s, errno, e);
         if (fstat(s->fd, &st))
                 return err_set(e, errno, "cannot look at \"%s\": %s", s->path, strerror(errno));
         s->stream = !S_ISREG(st.st_mode);
@@ -261,10 +323,11 @@ static int copy_body(int from, int to, uint64_t n)
         return 0;
 }
 
-/* May the name not be given to another file? The file itself can still be written. */
+/* May the name not be given to another file? The file itself can still be written. EXDEV: it is a mount point
+ * of another file system. */
 static bool name_is_fixed(int why)
 {
-        return why == EACCES || why == EPERM || why == EROFS || why == EBUSY;
+        return why == EACCES || why == EPERM || why == EROFS || why == EBUSY || why == EXDEV;
 }
 
 /* The grouped file anew beside the old one, then renamed over it: no moment at which it does not parse. */
@@ -284,7 +347,7 @@ static int place_beside(struct sink *s, struct err *e)
                 if (written && !name_is_fixed(why))
                         return say_unplaced(s, why, e);
                 drop_beside(s);
-                return written ? place_over(s, e) : say_failed(s, why, e);
+                return name_is_fixed(why) ? place_over(s, e) : say_failed(s, why, e);
         }
         close(s->fd);
         s->fd = fd;

@@ -16,20 +16,9 @@
 
 enum { RETRY_MS = 200, DRAW_MS = 2000, DRAW_SHARE = 20 };
 
-bool sink_is_grouped(const struct sink *s)
+bool sink_holds_hosts(const struct out_ops *ops, const struct out_conf *conf)
 {
-        return s->ops->grouped || (s->conf->group_by_host && s->ops->host);
-}
-
-/* realpath() of what exists; what does not exist yet is taken as it is. */
-static int set_path(struct sink *s, const char *path, struct err *e)
-{
-        char *real = realpath(path, NULL);
-        int n = snprintf(s->path, sizeof(s->path), "%s", real ? real : path);
-        free(real);
-        if (n < 0 || (size_t)n >= PATH_ROOM)
-                return err_set(e, ENAMETOOLONG, "the output file name \"%.80s…\" is too long", path);
-        return 0;
+        return ops->grouped || (conf->group_by_host && ops->host);
 }
 
 struct sink *sink_new(const struct out_ops *ops, const char *path, const struct out_conf *conf,
@@ -45,12 +34,13 @@ struct sink *sink_new(const struct out_ops *ops, const char *path, const struct 
         buf_init(&s->tail_disk, SINK_BUF_MAX);
         s->is_stdout = strcmp(path, "-") == 0;
         s->st = calloc(1, ops->state_size);
-        if (sink_is_grouped(s))
+        if (sink_holds_hosts(ops, conf))
                 s->groups = groups_new(GROUPS_MAX_BYTES);
-        if (!s->st || (sink_is_grouped(s) && !s->groups))
+        if (!s->st || (sink_holds_hosts(ops, conf) && !s->groups))
                 goto no_memory;
-        if (set_path(s, path, e) == 0)
+        if (place_resolve(s->path, path) == 0)
                 return s;
+        err_set(e, ENAMETOOLONG, "the output file name \"%.80s…\" is too long", path);
         sink_free(s);
         return NULL;
 no_memory:
@@ -114,7 +104,7 @@ int sink_add_journal(struct sink *s, struct err *e)
         char path[SINK_PATH_MAX];
         if (!s->groups || s->stream || s->journal || s->run->from_readscan)
                 return 0;
-        place_journal(path, s);
+        place_journal(path, s->path);
         if (check_journal(path, s, e))
                 return -1;
         s->journal = sink_new(&out_journal, path, s->conf, s->run, e);
@@ -192,8 +182,8 @@ static bool same_header(struct sink *s, struct span file)
 static int journal_left_behind(const struct sink *s, struct err *e)
 {
         char path[SINK_PATH_MAX];
-        place_journal(path, s);
-        if (!s->groups || s->run->from_readscan || access(path, F_OK))
+        place_journal(path, s->path);
+        if (!s->groups || s->stream || s->run->from_readscan || access(path, F_OK))
                 return 0;
         return err_set(
                 e, EEXIST,
@@ -224,7 +214,7 @@ int sink_go_on(struct sink *s, struct err *e)
                                "choose another file",
                                s->given, s->ops->name);
         s->body_len = (uint64_t)end;
-        return journal_left_behind(s, e) ? -1 : start_with_journal(s, e);
+        return start_with_journal(s, e);
 }
 
 int sink_open(struct sink *s, struct err *e)
@@ -235,7 +225,7 @@ int sink_open(struct sink *s, struct err *e)
                 sink_begin(s);
                 return sink_start(s, e);
         }
-        if (place_open(s, e))
+        if (place_open(s, e) || (s->append && journal_left_behind(s, e)))
                 return -1;
         return s->append && s->file_end > 0 ? sink_go_on(s, e) : start_anew(s, e);
 }
@@ -258,7 +248,7 @@ static void write_record(struct sink *s, const struct record *r)
                 s->lost++;
                 return;
         }
-        s->st->items++;
+        s->st->items += s->buf.n > mark;
         count(s, r);
 }
 

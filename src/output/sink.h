@@ -33,6 +33,8 @@ struct sink {
         int fd;                     /* -1: gone in a rotation, to be opened again */
         bool stream, is_stdout, append, broken_pipe, rotating, failing;
         bool keep;          /* the scan will be gone on with: journal and name stay */
+        bool ended;         /* the scan is over: the name is given up next, and the journal */
+        bool late;          /* begun in a resumed scan: lacks what came before */
         bool told_rotation; /* that rotation fails was said */
         bool unborn;        /* a new file, without its name until its first bytes are in it */
         bool begun;         /* the header of the current file is in buf or in the file */
@@ -54,11 +56,12 @@ struct sink {
 
 struct commit { /* a commit text, read back */
         char format[32], path[SINK_PATH_MAX];
-        uint64_t body, mark, items, tcp_open, tcp_closed, rotated, opened_ns, jfrom, jlen, jmark;
-        bool rotating;
+        uint64_t body, mark, items, tcp_open, tcp_closed, rotated, opened_ns, id, jfrom, jlen, jmark;
+        bool rotating, ended;
 };
 
 /* ---- sink.c */
+bool sink_holds_hosts(const struct out_ops *, const struct out_conf *); /* is it grouped? */
 struct sink *sink_new(const struct out_ops *, const char *path, const struct out_conf *,
                       const struct out_run *, struct err *);
 int sink_open(struct sink *, struct err *);  /* new, or appended to; the file parses when this returns */
@@ -83,7 +86,9 @@ int place_file(struct sink *, struct err *);               /* buf and trailer in
 int place_stream(struct sink *, struct err *);             /* buf into the pipe */
 void place_tail(struct sink *, uint64_t now_wall_ns);      /* s->tail = held hosts and trailer */
 void place_dir(char dir[SINK_PATH_MAX], const char *path); /* "." when it names none */
-void place_journal(char name[SINK_PATH_MAX], const struct sink *); /* FILE.journal */
+void place_journal(char name[SINK_PATH_MAX], const char *path); /* FILE.journal */
+/* The one name of a file, whether it exists or not: symbolic links followed. -1: too long. */
+int place_resolve(char out[SINK_PATH_MAX], const char *path);
 
 /* ---- rotate.c */
 int rotate_check(const struct out_conf *, const char *path, struct err *);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Output files and what lies about them. A rotating scan killed again and again, its live files replaced by copies
-# before each resume: nothing is missing and nothing there twice. A live file that is another one, or a file of
-# somebody else where FILE.journal or FILE.new would be: said in clear words, and left as it is.
+# before each resume: nothing is missing and nothing there twice; so it is when it is killed at its end, between the
+# last file and the last checkpoint. A live file that is another one, or a file of somebody else where FILE.journal or
+# FILE.new would be: said in clear words, and left as it is. An output that is new in a resume gets everything.
 # limit_s: 200
 . "$(dirname "$0")/scan.sh"
 
@@ -25,7 +26,8 @@ for ((i = 0; i < kills && status == 137; i++)); do
         status=$?
         [ -e state ] || continue # killed before its first checkpoint: it starts anew
         command=(--resume state)
-        for f in rot.*; do
+        for f in rot.*; do # (as long as no record in it is known, only the file itself will do)
+                grep -q "^state.output.* items=0 .*journal=0:.* path=$f\$" state && continue
                 [ -e "$f" ] && cp "$f" copy && mv copy "$f"
         done
 done
@@ -40,6 +42,50 @@ compare "copies: joined JSON" truth aside/*.json --json
 same "copies: grouped, each host once" "$(wc -l <truth) 0" \
         "$(cat aside/*.nmap | grep -c '^Host ') $(cat aside/*.nmap | grep '^Host ' | sort | uniq -d | wc -l)"
 same "copies: nothing is left beside" "" "$(ls rot.* 2>/dev/null)"
+
+# ---- killed at the end: the outputs are closed, the checkpoint is still there
+if [ -n "$SANITIZER" ]; then
+        skip "killed at the end" "a sanitizer wants to be the first library"
+else
+        cat >die.c <<'END'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int then(const char *path, int rc)
+{
+        const char *at = getenv("DIE_AFTER");
+        if (at && strstr(path, at))
+                kill(getpid(), SIGKILL);
+        return rc;
+}
+int unlink(const char *p) { return then(p, (int)syscall(SYS_unlinkat, AT_FDCWD, p, 0)); }
+int renameat2(int a, const char *p, int b, const char *q, unsigned f) { return then(p, (int)syscall(SYS_renameat2, a, p, b, q, f)); }
+END
+        ${CC:-cc} -shared -fPIC -O1 -o die.so die.c || fail die "it does not compile"
+        grep ' 10\.0\.[0-3]\.' truth >truth22
+        at_the_end() { # NAME PATH ARGS…: killed after PATH was removed or renamed, and resumed
+                local name=$1 path=$2 status
+                rm -rf end && mkdir end
+                LD_PRELOAD=$PWD/die.so DIE_AFTER=$path ip netns exec "$SCAN" \
+                        "$TRAWL" 10.0.0.0/22 -p80 --rate 3000 --show closed --answer-horizon 1 --wait 0.2 --checkpoint end/state \
+                        -oN end/text -oL end/list "${@:3}" 2>err
+                status=$?
+                [ -e end/state ] || status="$status, without a checkpoint"
+                same "$name: killed there" 137 "$status"
+                ip netns exec "$SCAN" "$TRAWL" --resume end/state 2>err
+                check "$name: resumed" $? "$(tail -n 1 err)"
+                compare "$name: list" truth22 end/list*
+                same "$name: grouped, each host once" "$(wc -l <truth22) 0" \
+                        "$(cat end/text* | grep -c '^Host ') $(cat end/text* | grep '^Host ' | sort | uniq -d | wc -l)"
+        }
+        at_the_end "killed when the journal was gone" end/text.journal
+        at_the_end "killed at the first rotation" end/text --rotate-size 10m --rotate-dir end
+        at_the_end "killed at the last rotation" end/list --rotate-size 10m --rotate-dir end
+fi
 
 # ---- another file in the live one's place
 ip netns exec "$SCAN" "$TRAWL" $prefix -p80 --rate 3000 --show closed --answer-horizon 1 --wait 1 --checkpoint state -oL list -oN text 2>err &
@@ -64,9 +110,10 @@ mv text.journal text.kept
 echo mine >text.journal
 refused "somebody's file in the journal's place" text.journal "in the way"
 mv text.kept text.journal
-ip netns exec "$SCAN" "$TRAWL" --resume state --rate 30000 2>err
+ip netns exec "$SCAN" "$TRAWL" --resume state --rate 30000 -oL list -oN text -oJ new.json 2>err
 check "with the files back it goes on" $? "$(tail -n 1 err)"
 compare "with the files back: list" truth list
+compare "with the files back: an output that is new has everything" truth new.json --json
 same "with the files back: grouped, each host once" "$(wc -l <truth) 0" \
         "$(grep -c '^Host ' text) $(grep '^Host ' text | sort | uniq -d | wc -l)"
 

@@ -244,7 +244,7 @@ static void masscans_paused_conf(void **state)
         conf_free(c);
 }
 
-static const char checkpoint[] = "# trawl checkpoint 1\n"
+static const char checkpoint[] = "# trawl checkpoint 2\n"
                                  "# trawl 0.1.0 settings\n"
                                  "seed = 99\n"
                                  "shard = 2/3\n"
@@ -307,10 +307,10 @@ static void damaged_checkpoints(void **state)
 {
         static const struct {
                 const char *text, *word;
-        } t[] = {{"# trawl checkpoint 2\nseed = 1\n", "of version 2"},
-                 {"# trawl checkpoint 1\nstate.position\n", "is damaged"},
-                 {"# trawl checkpoint 1\nrat", ":2:1: unknown option"},
-                 {"# trawl checkpoint 1\nrate = \n", ":2:7: rate"}};
+        } t[] = {{"# trawl checkpoint 1\nseed = 1\n", "of version 1"},
+                 {"# trawl checkpoint 2\nstate.position\n", "is damaged"},
+                 {"# trawl checkpoint 2\nrat", ":2:1: unknown option"},
+                 {"# trawl checkpoint 2\nrate = \n", ":2:7: rate"}};
         (void)state;
         for (size_t i = 0; i < ARRAY_LEN(t); i++) {
                 struct conf *c;

@@ -134,8 +134,8 @@ static void a_killed_scan_leaves_no_litter(void **state)
                 assert_true(WIFSIGNALED(status));
                 assert_int_not_equal(fix_parses(ops, path), 1);
         }
-        /* The name is there between two system calls only: once in 30 would be bad luck, more is not. */
-        assert_in_range(fix_shell("exit $(ls '%s' | grep -c 'litter.*new')", fix_dir), 0, 1);
+        /* The name is there between two system calls only: a busy machine may stop a few of 30 just there. */
+        assert_in_range(fix_shell("exit $(ls '%s' | grep -c 'litter.*new')", fix_dir), 0, 5);
 }
 
 /* ---- FILE.journal
@@ -219,9 +219,14 @@ static void a_journal_that_a_crash_left_is_known(void **state)
                 snprintf(journal, sizeof(journal), "%s.journal", path);
                 assert_int_equal(mark_binary(journal, seen, sizeof(seen)), 40);
                 c.append = true;
-                if (grouped[i] != &out_nmap_list) /* without a header: an empty file is begun anew */
+                for (int how = 0; how < 3; how++) { /* the file as it is, empty, gone */
+                        if (how == 1)
+                                fix_write(path, "", 0);
+                        else if (how == 2)
+                                unlink(path);
                         open_fails(&c, "--resume", journal);
-                assert_int_equal(mark_binary(journal, seen, sizeof(seen)), 40);
+                        assert_int_equal(mark_binary(journal, seen, sizeof(seen)), 40);
+                }
                 c.append = false;
                 open_one(&o, &c, &fix_run);
                 feed(o, 0, 10);
@@ -268,10 +273,9 @@ static void a_rename_that_fails_keeps_the_data(void **state)
 }
 
 /* A file that is a mount point of its own, as containers are given them, cannot be renamed over. */
-static void onto_a_mount_point(const void *arg)
+static void onto_a_mount_of(const struct out_ops *ops, const char *under)
 {
-        const struct out_ops *ops = arg;
-        const char *path = path_for(ops, "mounted"), *under = fix_path("under");
+        const char *path = path_for(ops, "mounted");
         struct out_file f = {ops->name, path};
         struct out_conf c = fix_conf(&f, 1);
         struct out *o;
@@ -287,15 +291,99 @@ static void onto_a_mount_point(const void *arg)
         assert_int_equal(fix_shell("! ls '%s' | grep -q 'mounted.*new'", fix_dir), 0);
 }
 
+static void onto_a_mount_point(const void *arg)
+{
+        onto_a_mount_of(arg, fix_path("under"));
+}
+
+static void onto_another_file_system(const void *arg)
+{
+        const char *disk = fix_path("disk");
+        mkdir(disk, 0755);
+        if (mount("tmpfs", disk, "tmpfs", 0, "size=1m"))
+                _exit(77);
+        onto_a_mount_of(arg, fix_path("disk/under"));
+}
+
 static void a_mounted_file_is_written_in_place(void **state)
 {
         (void)state;
-        for (size_t i = 0; i < ARRAY_LEN(grouped); i++) {
-                int rc = in_child(onto_a_mount_point, grouped[i]);
+        for (size_t i = 0; i < 2 * ARRAY_LEN(grouped); i++) {
+                int rc = in_child(i % 2 ? onto_another_file_system : onto_a_mount_point, grouped[i / 2]);
                 if (rc == 77)
                         skip();
                 assert_int_equal(rc, 0);
         }
+}
+
+static void into_a_fixed_directory(const void *arg)
+{
+        const struct out_ops *ops = arg;
+        const char *disk = fix_path("disk"), *path = fix_path("disk/fixed"), *under = fix_path("written");
+        struct out_run readscan = fix_run;
+        struct out_file f = {ops->name, path};
+        struct out_conf c = fix_conf(&f, 1);
+        char journal[600];
+        struct out *o;
+        mkdir(disk, 0755);
+        if (mount("tmpfs", disk, "tmpfs", 0, "size=1m"))
+                _exit(77);
+        fix_write(path, "", 0);
+        fix_write(under, "", 0);
+        if (mount(under, path, NULL, MS_BIND, NULL) ||
+            mount(NULL, disk, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL))
+                _exit(77);
+        snprintf(journal, sizeof(journal), "%s.journal", path);
+        open_fails(&c, "the journal that", journal);
+        readscan.from_readscan = true;
+        open_one(&o, &c, &readscan);
+        feed(o, 0, 100);
+        close_ok(o);
+        assert_exact(ops, under, 100);
+}
+
+/* --readscan needs no journal. */
+static void a_journal_that_cannot_be_made_is_named(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(grouped); i++) {
+                int rc = in_child(into_a_fixed_directory, grouped[i]);
+                if (rc == 77)
+                        skip();
+                assert_int_equal(rc, 0);
+        }
+}
+
+/* ---- symbolic links
+ * ---------------------------------------------------------------------------------------------------- */
+static void a_link_to_nothing_yet_is_followed(void **state)
+{
+        struct stat st;
+        (void)state;
+        assert_int_equal(mkdir(fix_path("data"), 0755), 0);
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                const char *path = path_for(lived[i], "link"), *second = path_for(lived[i], "second");
+                struct out_file f = {lived[i]->name, path};
+                struct out_conf c = fix_conf(&f, 1);
+                struct out *o;
+                char to[64], whole[600];
+                snprintf(to, sizeof(to), "data/%s", lived[i]->name);
+                snprintf(whole, sizeof(whole), "%s/%s", fix_dir, to);
+                assert_int_equal(symlink(second, path), 0);
+                assert_int_equal(symlink(to, second), 0);
+                open_one(&o, &c, &fix_run);
+                feed(o, 0, 100);
+                close_ok(o);
+                assert_int_equal(lstat(path, &st), 0);
+                assert_true(S_ISLNK(st.st_mode));
+                assert_exact(lived[i], whole, 100);
+        }
+        struct out_file round = {"list", fix_path("round")};
+        struct out_conf c = fix_conf(&round, 1);
+        assert_int_equal(symlink("round", round.path), 0);
+        open_fails(&c, "cannot open", "round");
+        assert_int_equal(lstat(round.path, &st), 0);
+        assert_true(S_ISLNK(st.st_mode));
 }
 
 /* ---- a rotation whose next file cannot be begun
@@ -354,6 +442,8 @@ int main(void)
                 cmocka_unit_test(a_journal_that_a_crash_left_is_known),
                 cmocka_unit_test(a_rename_that_fails_keeps_the_data),
                 cmocka_unit_test(a_mounted_file_is_written_in_place),
+                cmocka_unit_test(a_journal_that_cannot_be_made_is_named),
+                cmocka_unit_test(a_link_to_nothing_yet_is_followed),
                 cmocka_unit_test(a_next_file_that_cannot_begin_is_tried_again),
         };
         return cmocka_run_group_tests(tests, fix_dir_make, fix_dir_drop);

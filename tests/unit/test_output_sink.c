@@ -366,11 +366,11 @@ static void resuming_a_shorter_or_missing_file_is_refused(void **state)
         unlink(path);
         assert_int_equal(out_open_resumed(&o, &c, &fix_run, texts, 1, &e), -1);
         assert_non_null(strstr(e.text, "cannot go on"));
-        snprintf(text, sizeof(text), "v2 json body=x");
+        snprintf(text, sizeof(text), "json body=x");
         assert_int_equal(out_open_resumed(&o, &c, &fix_run, texts, 1, &e), -1);
 }
 
-/* Ctrl-C: an orderly end in the middle. */
+/* Ctrl-C: an orderly end in the middle; or the end, and killed before the checkpoint was gone, too. */
 static void resume_after_close(const struct out_ops *ops, bool keep)
 {
         char text[OUT_COMMIT_MAX];
@@ -382,9 +382,8 @@ static void resume_after_close(const struct out_ops *ops, bool keep)
         open_one(&o, &c, &fix_run);
         feed(o, 0, 70);
         flush_all(o);
+        out_ending(o, keep);
         assert_int_equal(out_commit_text(o, 0, text, sizeof(text)), 0);
-        if (keep)
-                out_keep_for_resume(o);
         close_ok(o);
         assert_int_not_equal(fix_parses(ops, path), 1);
         assert_exact(ops, path, 70);
@@ -402,6 +401,41 @@ static void resuming_after_an_orderly_end_goes_on(void **state)
         for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
                 resume_after_close(lived[i], true);
                 resume_after_close(lived[i], false);
+        }
+}
+
+/* The last file of a rotating scan has its own name already: the text says that this may be. */
+static void resuming_after_the_last_rotation_goes_on(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                static char names[4][300];
+                char text[OUT_COMMIT_MAX], part[64];
+                const char *path = path_for(lived[i], "last"), *texts[1] = {text};
+                struct out_file f = {lived[i]->name, path};
+                struct out_conf c = fix_conf(&f, 1);
+                struct err e = {0};
+                struct out *o;
+                uint8_t seen[120] = {0};
+                c.rotate_bytes = 1 << 20;
+                open_one(&o, &c, &fix_run);
+                feed(o, 0, 70);
+                flush_all(o);
+                out_ending(o, false);
+                assert_int_equal(out_commit_text(o, 0, text, sizeof(text)), 0);
+                close_ok(o);
+                assert_int_not_equal(access(path, F_OK), 0);
+                c.rotate_bytes = 0; /* the text knows by itself */
+                if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
+                        fail_msg("%s: %s", lived[i]->name, e.text);
+                feed(o, 70, 50);
+                close_ok(o);
+                snprintf(part, sizeof(part), "last-%s", lived[i]->name);
+                assert_int_equal(each_file(fix_dir, part, names, 4), 2);
+                assert_int_equal(mark(lived[i], names[0], seen, 120) + mark(lived[i], names[1], seen, 120),
+                                 120);
+                for (size_t k = 0; k < 120; k++)
+                        assert_int_equal(seen[k], 1);
         }
 }
 
@@ -427,6 +461,8 @@ static void resuming_inside_a_rotation_starts_the_next_file(void **state)
         feed(o, 60, 7); /* of the next file: not in the checkpoint */
         flush_all(o);
         struct span begun = fix_read(path);
+        const char *kept = fix_path("kept.json");
+        assert_int_equal(link(path, kept), 0); /* a copy would not do: nothing in it is known yet */
         close_ok(o);
         snprintf(old, sizeof(old), "%s/inrot-00001.json", fix_dir);
         unlink(old);
@@ -436,7 +472,9 @@ static void resuming_inside_a_rotation_starts_the_next_file(void **state)
                 if (how == 1)
                         fix_write(path, "[\n]\n", 4);
                 else if (how > 1)
-                        fix_write(path, begun.p, how == 2 ? begun.n : begun.n - 20);
+                        fix_write(kept, begun.p, how == 2 ? begun.n : begun.n - 20);
+                if (how > 1)
+                        assert_int_equal(link(kept, path), 0);
                 if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
                         fail_msg("%s", e.text);
                 feed(o, 60, 10);
@@ -557,6 +595,155 @@ static void resuming_leaves_another_journal_untouched(void **state)
         }
 }
 
+/* Only the end removes a journal, and then the text says so. */
+static void resuming_without_the_journal_is_refused(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                char text[OUT_COMMIT_MAX], journal[600];
+                const char *path = path_for(lived[i], "lost-journal"), *texts[1] = {text};
+                struct out_file f = {lived[i]->name, path};
+                struct out_conf c = fix_conf(&f, 1);
+                struct err e = {0};
+                struct out *o;
+                if (!lived[i]->grouped)
+                        continue;
+                snprintf(journal, sizeof(journal), "%s.journal", path);
+                die_after(lived[i]->name, path, 70, 100, false, text);
+                struct span before = fix_read(path);
+                unlink(journal);
+                assert_int_equal(out_open_resumed(&o, &c, &fix_run, texts, 1, &e), -1);
+                if (!strstr(e.text, journal) || !strstr(e.text, "bring the file back"))
+                        fail_msg("\"%s\"", e.text);
+                assert_untouched(path, before);
+                fix_drop(before);
+        }
+}
+
+/* Before the checkpoint knows a record, the header is all that it knows, and many files have the same. */
+static void a_file_of_others_is_left_before_the_first_record(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                char text[OUT_COMMIT_MAX], *at;
+                const char *path = path_for(lived[i], "blank"), *other = path_for(lived[i], "theirs");
+                const char *texts[1] = {text};
+                struct out_file f = {lived[i]->name, path}, theirs = {lived[i]->name, other};
+                struct out_conf c = fix_conf(&f, 1), its = fix_conf(&theirs, 1);
+                struct err e = {0};
+                struct out *o;
+                die_after(lived[i]->name, path, 0, 0, false, text);
+                open_one(&o, &its, &fix_run);
+                feed(o, 500, 50);
+                close_ok(o);
+                assert_int_equal(rename(other, path), 0);
+                refuses(&c, text, path, "move this one away");
+                at = strstr(text, "rotating=0");
+                assert_non_null(at);
+                at[9] = '1';
+                refuses(&c, text, path, "move this one away");
+                at[9] = '0';
+                for (int how = 0; how < 2; how++) { /* nothing can be missing in what holds nothing */
+                        unlink(path);
+                        if (how)
+                                fix_write(path, "", 0);
+                        if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
+                                fail_msg("%s: %s", lived[i]->name, e.text);
+                        feed(o, 0, 40);
+                        out_ending(o, true);
+                        close_ok(o);
+                        assert_exact(lived[i], path, 40);
+                }
+        }
+}
+
+/* What was written between the checkpoint and the kill is in the very file, or told by the journal. */
+static void the_own_file_goes_on_before_the_first_known_record(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                char text[OUT_COMMIT_MAX];
+                const char *path = path_for(lived[i], "young"), *texts[1] = {text};
+                struct out_file f = {lived[i]->name, path};
+                struct out_conf c = fix_conf(&f, 1);
+                struct err e = {0};
+                struct out *o;
+                die_after(lived[i]->name, path, 0, 30, false, text);
+                if (lived[i] == &out_nmap_list) { /* a drawing takes two seconds: as if it had been done */
+                        struct out_file draw = {lived[i]->name, fix_path("drawn")};
+                        struct out_conf its = fix_conf(&draw, 1);
+                        open_one(&o, &its, &fix_run);
+                        feed(o, 0, 30);
+                        close_ok(o);
+                        assert_int_equal(rename(draw.path, path), 0);
+                }
+                if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
+                        fail_msg("%s: %s", lived[i]->name, e.text);
+                feed(o, 0, 130);
+                close_ok(o);
+                assert_exact(lived[i], path, 130);
+        }
+}
+
+static void resuming_in_another_format_is_refused(void **state)
+{
+        static const struct {
+                const char *was, *now, *word;
+                bool was_by_host, now_by_host;
+        } rows[] = {{"list", "json", "as json: what it has is list;", false, false},
+                    {"xml", "xml-nmap", "as xml-nmap by host: what it has is xml;", false, false},
+                    {"json", "json", "as json: what it has is json by host;", true, false},
+                    {"normal", "list", "as list: what it has is normal by host;", false, false}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                char text[OUT_COMMIT_MAX], again[600];
+                const char *path = fix_path("reformatted");
+                struct out_file f = {rows[i].now, path};
+                struct out_conf c = fix_conf(&f, 1);
+                die_after(rows[i].was, path, 70, 100, rows[i].was_by_host, text);
+                c.group_by_host = rows[i].now_by_host;
+                refuses(&c, text, path, rows[i].word);
+                snprintf(again, sizeof(again), "%s/../%s/reformatted", fix_dir, strrchr(fix_dir, '/') + 1);
+                f.path = again;
+                refuses(&c, text, again, rows[i].word);
+                fix_shell("rm -f '%s'*", path);
+        }
+}
+
+static void an_output_that_is_new_in_a_resume_gets_everything(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(lived); i++) {
+                char text[OUT_COMMIT_MAX];
+                const char *path = path_for(lived[i], "known"), *texts[1] = {text};
+                const char *late = path_for(lived[i], "late"), *fifo = fix_path("late.fifo");
+                struct out_file f[3] = {{lived[i]->name, path}, {lived[i]->name, late}, {"list", fifo}};
+                struct out_conf c = fix_conf(f, 3);
+                struct err e = {0};
+                struct out *o;
+                die_after(lived[i]->name, path, 70, 100, false, text);
+                assert_int_equal(mkfifo(fifo, 0600), 0);
+                int rd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+                if (out_open_resumed(&o, &c, &fix_run, texts, 1, &e))
+                        fail_msg("%s: %s", lived[i]->name, e.text);
+                for (uint32_t k = 0; k < 70; k++) {
+                        struct record r = numbered(k);
+                        out_record_again(o, &r);
+                }
+                feed(o, 70, 30);
+                close_ok(o);
+                assert_exact(lived[i], path, 100);
+                assert_exact(lived[i], late, 100);
+                char piped[16384] = "";
+                size_t lines = 0;
+                for (ssize_t n = read(rd, piped, sizeof(piped)); n > 0; n--)
+                        lines += piped[n - 1] == '\n';
+                assert_int_equal(lines, 2 + 30); /* header, trailer, and what was new */
+                close(rd);
+                unlink(fifo);
+        }
+}
+
 /* Killed after the hook, before the rename: the same file goes on. */
 static void resuming_before_the_rename_goes_on(void **state)
 {
@@ -602,8 +789,24 @@ static void bad_settings_are_told(void **state)
         struct out_file two[2] = {{"json", "a"}, {"xml", "a"}};
         struct out_conf c = fix_conf(two, 2);
         assert_int_equal(out_check(&c, &e), -1);
+        two[1].path = "./a"; /* the same by another name */
+        assert_int_equal(out_check(&c, &e), -1);
         two[1].path = "b";
         assert_int_equal(out_check(&c, &e), 0);
+        two[0] = (struct out_file){"binary", "a.journal"};
+        two[1] = (struct out_file){"normal", "./a"};
+        for (int turned = 0; turned < 2; turned++) {
+                e.text[0] = 0;
+                assert_int_equal(out_check(&c, &e), -1);
+                assert_non_null(strstr(e.text, "keeps its journal"));
+                struct out_file first = two[0];
+                two[0] = two[1];
+                two[1] = first;
+        }
+        two[1].format = "json"; /* not grouped: no journal */
+        assert_int_equal(out_check(&c, &e), 0);
+        c.group_by_host = true;
+        assert_int_equal(out_check(&c, &e), -1);
         struct out_file lost = {"json", "/nonexistent/dir/x"};
         struct out *o;
         c = fix_conf(&lost, 1);
@@ -669,10 +872,16 @@ int main(void)
                 cmocka_unit_test(resuming_a_shorter_or_missing_file_is_refused),
                 cmocka_unit_test(resuming_after_an_orderly_end_goes_on),
                 cmocka_unit_test(resuming_inside_a_rotation_starts_the_next_file),
+                cmocka_unit_test(resuming_after_the_last_rotation_goes_on),
                 cmocka_unit_test(resuming_before_the_rename_goes_on),
                 cmocka_unit_test(resuming_takes_a_copy_for_the_file),
                 cmocka_unit_test(resuming_leaves_another_file_untouched),
                 cmocka_unit_test(resuming_leaves_another_journal_untouched),
+                cmocka_unit_test(resuming_without_the_journal_is_refused),
+                cmocka_unit_test(a_file_of_others_is_left_before_the_first_record),
+                cmocka_unit_test(the_own_file_goes_on_before_the_first_known_record),
+                cmocka_unit_test(resuming_in_another_format_is_refused),
+                cmocka_unit_test(an_output_that_is_new_in_a_resume_gets_everything),
                 cmocka_unit_test(bad_settings_are_told),
                 cmocka_unit_test(the_files_belong_to_the_sudo_user),
                 cmocka_unit_test(a_full_group_store_is_settled),
