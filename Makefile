@@ -32,9 +32,10 @@ BIN := $(if $(filter $(BUILD)/default,$(B)),bin,$(B))
 
 # Libraries: libmnl always, the others when they are there and not refused.
 have = $(if $(filter $1,$(WITHOUT)),,$(shell pkg-config --exists $2 2>/dev/null && echo $2))
-PKGS := libmnl $(call have,pcap,libpcap)
-HAVE := $(if $(filter libpcap,$(PKGS)),-DHAVE_PCAP=1)
-LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+CLANG ?= clang
+PKGS := libmnl $(call have,pcap,libpcap) $(if $(shell command -v $(CLANG)),$(call have,xdp,libbpf))
+HAVE := $(if $(filter libpcap,$(PKGS)),-DHAVE_PCAP=1) $(if $(filter libbpf,$(PKGS)),-DHAVE_XDP=1 -DXDP_BPF_DIR='"$(BUILD)/bpf"')
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 HARDEN := $(if $(SAN),-fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=undefined, \
@@ -84,10 +85,33 @@ $(B)/%_avx2.o: private SIMD := -mavx2
 $(B)/%_avx512.o: private SIMD := -mavx512f -mavx512bw -mavx512dq -mavx512vl
 endif
 
+# ---- kernel-side programs: the same for all kinds of build; their object files are part of the program ----
+BPF_CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -Isrc -MMD -MP \
+	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || $(CC) -dumpmachine)
+BPF_OBJ := $(patsubst bpf/%.c,$(BUILD)/bpf/%.o,$(wildcard bpf/*.bpf.c))
+ifneq ($(filter libbpf,$(PKGS)),)
+$(B)/src/io/xdp_load.o: $(BPF_OBJ)
+endif
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+-include $(wildcard $(BUILD)/bpf/*.d)
+
 $(B)/unit/%: $(B)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+# A stand-in for ntop's libpfring, found by LD_LIBRARY_PATH: the same for all kinds of build.
+STANDIN := $(BUILD)/pfring/libpfring.so $(BUILD)/pfring/old/libpfring.so.1
+$(B)/unit/test_io_pfring: | $(STANDIN)
+lab: $(STANDIN)
+$(STANDIN): tests/pfring/standin.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) $(if $(findstring /old/,$@),-DSTANDIN_OLD) -fPIC -shared \
+		-Wl,-soname,$(@F) -o $@ $<
 
 $(B)/bench/%: $(B)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
@@ -147,8 +171,10 @@ fuzz: test-fuzz
 
 bench: deps-peers
 	+$(Q)$(sub) all lab bench-bins
-	$(Q)for b in $(BENCH); do echo "== $$b"; unshare -n $$b || exit 1; done
+	$(Q)for b in "$(BIN)/trawl --benchmark" $(BENCH); do echo "== $$b"; unshare -n $$b || exit 1; done
+	$(Q)TRAWL=$(BIN)/trawl tests/bench/generator
 	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/run
+	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/speed
 
 demo: deps-build
 	+$(Q)$(sub) all lab

@@ -22,6 +22,7 @@
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 #include "bytes.h"
+#include "cpu.h"
 #include "hash.h"
 #include "ring.h"
 

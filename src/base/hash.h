@@ -15,6 +15,12 @@ struct sip {
         uint64_t v0, v1, v2, v3;
 };
 
+/* What the key is laid over: "somepseudorandomlygeneratedbytes". */
+#define SIP_V0 0x736f6d6570736575ull
+#define SIP_V1 0x646f72616e646f6dull
+#define SIP_V2 0x6c7967656e657261ull
+#define SIP_V3 0x7465646279746573ull
+
 static inline uint64_t rotl64(uint64_t x, unsigned n)
 {
         return x << n | x >> (64 - n);
@@ -34,22 +40,38 @@ static inline void sip_round(struct sip *s)
         s->v2 = rotl64(s->v2, 32);
 }
 
-/* SipHash-2-4 of n little-endian 64-bit words: equal to the reference over the same 8n bytes. */
+/* SipHash-2-4 in steps: start, absorb each 64-bit word, finish. Equal to the reference over the same bytes
+ * when the words are little-endian. */
+static inline struct sip sip_start(struct hash_key k)
+{
+        return (struct sip){k.k0 ^ SIP_V0, k.k1 ^ SIP_V1, k.k0 ^ SIP_V2, k.k1 ^ SIP_V3};
+}
+
+static inline void sip_absorb(struct sip *s, uint64_t word)
+{
+        s->v3 ^= word;
+        sip_round(s);
+        sip_round(s);
+        s->v0 ^= word;
+}
+
+static inline uint64_t sip_finish(struct sip *s, unsigned words)
+{
+        sip_absorb(s, (uint64_t)words * 8 << 56);
+        s->v2 ^= 0xff;
+        sip_round(s);
+        sip_round(s);
+        sip_round(s);
+        sip_round(s);
+        return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
 static inline uint64_t siphash_words(struct hash_key k, const uint64_t *w, unsigned n)
 {
-        struct sip s = {k.k0 ^ 0x736f6d6570736575ull, k.k1 ^ 0x646f72616e646f6dull,
-                        k.k0 ^ 0x6c7967656e657261ull, k.k1 ^ 0x7465646279746573ull};
-        for (unsigned i = 0; i <= n; i++) {
-                uint64_t m = i < n ? w[i] : (uint64_t)n * 8 << 56;
-                s.v3 ^= m;
-                sip_round(&s);
-                sip_round(&s);
-                s.v0 ^= m;
-        }
-        s.v2 ^= 0xff;
-        for (int i = 0; i < 4; i++)
-                sip_round(&s);
-        return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+        struct sip s = sip_start(k);
+        for (unsigned i = 0; i < n; i++)
+                sip_absorb(&s, w[i]);
+        return sip_finish(&s, n);
 }
 
 /* A bijective mixer (splitmix64's finaliser): for tables whose keys are not hostile, and for seeding. */

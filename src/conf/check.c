@@ -156,8 +156,70 @@ static int check_places(const struct conf *c, struct err *e)
         return check_place(c->checkpoint_file, "--checkpoint", e);
 }
 
+/* PF_RING has names of its own for interfaces: routes, addresses and MACs belong to the kernel's. */
+static int settle_pfring(struct conf *c, struct err *e)
+{
+        static const char pfring[] = "pfring";
+        char kernel[sizeof(c->adapters[0].name)];
+        for (unsigned i = 0; i < c->n_adapters; i++) {
+                if (!io_pfring_name(c->adapters[i].name, kernel, sizeof(kernel)))
+                        continue;
+                if (strcmp(c->io_tx, "auto") == 0)
+                        c->io_tx = pfring;
+                if (strcmp(c->io_rx, "auto") == 0)
+                        c->io_rx = pfring;
+        }
+        for (unsigned i = 0; i < c->n_adapters; i++) {
+                struct conf_adapter *a = &c->adapters[i];
+                bool only = io_pfring_name(a->name, kernel, sizeof(kernel));
+                bool used = strcmp(c->io_tx, pfring) == 0 || strcmp(c->io_rx, pfring) == 0;
+                if (a->name[0] && !kernel[0])
+                        return err_set(e, 0, "--adapter %s names no interface: write it as in zc:eth0",
+                                       opt_quote(a->name).s);
+                if ((!only && !used) || strcmp(kernel, a->name) == 0)
+                        continue;
+                memcpy(a->device, a->name, sizeof(a->device));
+                memcpy(a->name, kernel, sizeof(a->name));
+        }
+        return 0;
+}
+
+static int check_cpu(const struct conf *c, struct err *e)
+{
+        char has[64] = "", model[128];
+        struct wr w = wr_of(has, sizeof(has) - 1);
+        if (c->cpu_mask < 0 || cpu_has((enum cpu_level)c->cpu_mask))
+                return 0;
+        for (int i = 0; i < CPU_LEVELS; i++)
+                if (cpu_has((enum cpu_level)i))
+                        wr_fmt(&w, "%s%s", i ? ", " : "", cpu_level_name((enum cpu_level)i));
+        has[wr_len(&w)] = 0;
+        return err_set(e, 0, "--cpu-mask %s: this CPU (%s) has only %s: give one of these, or auto",
+                       cpu_level_name((enum cpu_level)c->cpu_mask), cpu_model(model, sizeof(model)), has);
+}
+
+/* What leaves the machine without being a scan has its interface named: that is the consent. */
+static int check_benchmark_tx(const struct conf *c, struct err *e)
+{
+        if (c->op != OP_BENCHMARK_TX)
+                return 0;
+        if (c->offline)
+                return err_set(
+                        e, 0,
+                        "--benchmark-tx and --offline contradict each other: --benchmark sends nothing");
+        if (c->n_adapters > 1)
+                return err_set(e, 0, "--benchmark-tx measures one interface: give one --adapter");
+        if (!c->n_adapters || !c->adapters[0].name[0])
+                return err_set(e, 0,
+                               "--benchmark-tx sends as fast as it can: name the interface to send on with "
+                               "--adapter (trawl --iflist shows those there are)");
+        return 0;
+}
+
 int conf_check(struct conf *c, struct err *e)
 {
+        if (settle_pfring(c, e) || check_cpu(c, e) || check_benchmark_tx(c, e))
+                return -1;
         bool scans = c->op == OP_SCAN;
         if ((scans || c->op == OP_LIST) && (check_something_to_do(c, e) || check_shards(c, e)))
                 return -1;

@@ -27,13 +27,16 @@ enum conf_op {
         OP_IFLIST,
         OP_DEBUG_IF, /* --debug if */
         OP_SELFTEST,
-        OP_USAGE /* nothing asked for */
+        OP_BENCHMARK,    /* --benchmark: what each stage costs on this CPU */
+        OP_BENCHMARK_TX, /* --benchmark-tx: how fast an interface takes frames */
+        OP_USAGE         /* nothing asked for */
 };
-enum { CONF_ADAPTERS_MAX = 8, CONF_WAIT_FOREVER = -1, CONF_WAIT_AUTO = -2 };
+enum { CONF_ADAPTERS_MAX = 8, CONF_CORES_MAX = 64, CONF_WAIT_FOREVER = -1, CONF_WAIT_AUTO = -2 };
 
 struct conf_adapter { /* what --adapter[n] and its relatives say; everything optional */
         bool used;
-        char name[256]; /* interface name, number, or file; "" the route decides */
+        char name[256];   /* interface name, number, or file; "" the route decides */
+        char device[256]; /* what PF_RING calls it ("zc:eth0@2"); "": the same */
         bool has_v4, has_v6, has_port, has_mac;
         struct tgt_range v4, v6;        /* --source-ip */
         uint16_t port_first, port_last; /* --source-port */
@@ -69,7 +72,8 @@ struct conf {
         bool infinite;
 
         /* how fast */
-        double rate_pps; /* frames per second */
+        double rate_pps; /* frames per second; with rate_auto the ceiling */
+        bool rate_auto;  /* --rate auto: found while scanning */
         double rate_bps; /* > 0: was given as bandwidth; rate_pps follows from the frame size */
         double max_rate_per_host, max_rate_per_net24; /* pps, 0: no limit */
         bool has_rate;
@@ -80,8 +84,12 @@ struct conf {
         const char *io_tx, *io_rx;       /* back-end names, "auto" */
         char *tx_file, *rx_file;         /* --io file / pcap: PATH */
         unsigned tx_threads, rx_threads; /* 0: choose */
+        uint16_t cores[CONF_CORES_MAX];  /* CPUs of the packet threads, in turn */
+        unsigned n_cores;                /* 0: choose */
         struct scan_conf syn;
         bool no_reset, offline;
+        bool offline_frames; /* --offline=frames: whole frames are made, not only patches */
+        int cpu_mask;        /* enum cpu_level; -1: the best there is */
         char *cookie_key_file;
         char *pcap_file, *bpf_text;
         bool packet_trace;

@@ -225,10 +225,11 @@ static int store_choice(struct conf *c, const struct opt *o, const char *value, 
 static int store_op(struct conf *c, const struct opt *o, const char *value, struct err *e)
 {
         static const uint8_t rank[] = {
-                [OP_LIST] = 1,       [OP_READSCAN] = 2,  [OP_REPAIR] = 2, [OP_DEBUG_IF] = 2,
-                [OP_READ_RANGE] = 3, [OP_ECHO_CIDR] = 3, [OP_ECHO] = 4,   [OP_SELFTEST] = 5,
-                [OP_IFLIST] = 5,     [OP_HELP] = 6,      [OP_MAN] = 6,    [OP_NMAP_HELP] = 6,
-                [OP_VERSION] = 6,    [OP_SCAN] = 0,      [OP_USAGE] = 0};
+                [OP_LIST] = 1,      [OP_READSCAN] = 2,     [OP_REPAIR] = 2,     [OP_DEBUG_IF] = 2,
+                [OP_BENCHMARK] = 2, [OP_BENCHMARK_TX] = 2, [OP_READ_RANGE] = 3, [OP_ECHO_CIDR] = 3,
+                [OP_ECHO] = 4,      [OP_SELFTEST] = 5,     [OP_IFLIST] = 5,     [OP_HELP] = 6,
+                [OP_MAN] = 6,       [OP_NMAP_HELP] = 6,    [OP_VERSION] = 6,    [OP_SCAN] = 0,
+                [OP_USAGE] = 0};
         bool on = true;
         if (value && val_bool(value, &on, e))
                 return -1;

@@ -187,11 +187,13 @@ int set_min_rate(struct conf *, const struct opt_use *, struct err *);
 int set_timing(struct conf *, const struct opt_use *, struct err *);
 int set_seed(struct conf *, const struct opt_use *, struct err *);
 int set_shard(struct conf *, const struct opt_use *, struct err *);
+int set_cores(struct conf *, const struct opt_use *, struct err *);
 int set_resume_index(struct conf *, const struct opt_use *, struct err *);
 int set_wait(struct conf *, const struct opt_use *, struct err *);
 void dump_rate(const struct conf *, const struct opt *, FILE *);
 void dump_seed(const struct conf *, const struct opt *, FILE *);
 void dump_shard(const struct conf *, const struct opt *, FILE *);
+void dump_cores(const struct conf *, const struct opt *, FILE *);
 void dump_resume_index(const struct conf *, const struct opt *, FILE *);
 void dump_wait(const struct conf *, const struct opt *, FILE *);
 
@@ -203,6 +205,7 @@ int set_router_mac(struct conf *, const struct opt_use *, struct err *);
 int set_router_ip(struct conf *, const struct opt_use *, struct err *);
 int set_vlan(struct conf *, const struct opt_use *, struct err *);
 int set_io(struct conf *, const struct opt_use *, struct err *);
+int set_pfring(struct conf *, const struct opt_use *, struct err *);
 int set_io_tx(struct conf *, const struct opt_use *, struct err *);
 int set_io_rx(struct conf *, const struct opt_use *, struct err *);
 int set_fault(struct conf *, const struct opt_use *, struct err *);
@@ -254,11 +257,15 @@ int set_level(struct conf *, const struct opt_use *, struct err *);
 int set_debug(struct conf *, const struct opt_use *, struct err *);
 int set_files(struct conf *, const struct opt_use *, struct err *);
 int set_banner_types(struct conf *, const struct opt_use *, struct err *);
+int set_cpu_mask(struct conf *, const struct opt_use *, struct err *);
+int set_offline(struct conf *, const struct opt_use *, struct err *);
 int set_capture(struct conf *, const struct opt_use *, struct err *);
 int set_echo_all(struct conf *, const struct opt_use *, struct err *);
 void dump_level(const struct conf *, const struct opt *, FILE *);
 void dump_checkpoint(const struct conf *, const struct opt *, FILE *);
 void dump_banner_types(const struct conf *, const struct opt *, FILE *);
+void dump_cpu_mask(const struct conf *, const struct opt *, FILE *);
+void dump_offline(const struct conf *, const struct opt *, FILE *);
 
 /* check.c: what only the whole can tell */
 int conf_check(struct conf *, struct err *);
@@ -290,6 +297,7 @@ struct conf_private {
         bool want_other;            /* -sZ, -sO: probes that are not here yet */
         uint32_t top_tcp, top_udp, top_any;
         double min_rate_pps;
+        bool rate_is_max; /* the rate was given as --max-rate: the ceiling of an --rate auto to come */
         const char *pair_format, *pair_path; /* --output-format, --output-filename */
         bool pair_replaced;                  /* an output was named on the command line after them */
         uint64_t rotate_shift_ns;            /* --rotate-offset, */

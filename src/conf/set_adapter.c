@@ -25,11 +25,6 @@ int set_adapter(struct conf *c, const struct opt_use *u, struct err *e)
                         e, 0,
                         "%s is a file: write probes into one with --io-tx %s, read answers with --io-rx %s",
                         opt_quote(u->value).s, opt_quote(u->value).s, opt_quote(u->value).s);
-        if (strncmp(u->value, "zc:", 3) == 0 || strncmp(u->value, "dna", 3) == 0)
-                return err_set(e, 0,
-                               "%s belongs to PF_RING, which is not in this version yet: give the "
-                               "interface's own name",
-                               opt_quote(u->value).s);
         if (!n || n >= sizeof(c->adapters[0].name))
                 return err_set(e, 0, "%s is no interface: trawl --iflist shows those there are",
                                opt_quote(u->value).s);
@@ -188,7 +183,7 @@ static void value_text(char *out, size_t cap, const struct conf_adapter *a, enum
 {
         out[0] = 0;
         if (what == A_NAME)
-                put_text(out, cap, a->name);
+                put_text(out, cap, a->device[0] ? a->device : a->name);
         else if (what == A_IP4 && a->has_v4)
                 tgt_range_format(out, cap, &a->v4);
         else if (what == A_IP6 && a->has_v6)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * set_misc: rows about files that are read (configurations, checkpoints, scan files) and about how much is
- * said. Invariant: --resume is acted on before any other option is applied, wherever it stands.
+ * set_misc: rows about files that are read (configurations, checkpoints, scan files), about how much is said
+ * and how much of the machine is used. Invariant: --resume is acted on before any other option is applied,
+ * wherever it stands.
  */
 #include "option.h"
 #include <stdio.h>
@@ -154,4 +155,46 @@ int set_echo_all(struct conf *c, const struct opt_use *u, struct err *e)
         if (on && c->op < OP_ECHO)
                 c->op = OP_ECHO;
         return 0;
+}
+
+/* Whether this CPU has the level is asked when all is known: a checkpoint may come from another machine. */
+int set_cpu_mask(struct conf *c, const struct opt_use *u, struct err *e)
+{
+        uint64_t number;
+        int level = 0;
+        if (strcasecmp(u->value, "auto") == 0) {
+                c->cpu_mask = -1;
+                return 0;
+        }
+        while (level < CPU_LEVELS && strcasecmp(u->value, cpu_level_name((enum cpu_level)level)) != 0)
+                level++;
+        if (level == CPU_LEVELS && val_u64(u->value, 0, CPU_LEVELS - 1, &number, NULL) == 0)
+                level = (int)number;
+        if (level == CPU_LEVELS)
+                return err_set(e, 0,
+                               "%s is no level of instructions: give c (0), avx2 (1), avx512 (2) or auto",
+                               opt_quote(u->value).s);
+        c->cpu_mask = level;
+        return 0;
+}
+
+void dump_cpu_mask(const struct conf *c, const struct opt *o, FILE *f)
+{
+        fprintf(f, "%s = %s\n", o->name,
+                c->cpu_mask < 0 ? "auto" : cpu_level_name((enum cpu_level)c->cpu_mask));
+}
+
+int set_offline(struct conf *c, const struct opt_use *u, struct err *e)
+{
+        bool on = true, frames = u->value && strcasecmp(u->value, "frames") == 0;
+        if (u->value && !frames && val_bool(u->value, &on, NULL))
+                return err_set(e, 0, "%s is not yes, no or frames", opt_quote(u->value).s);
+        c->offline = on;
+        c->offline_frames = frames;
+        return 0;
+}
+
+void dump_offline(const struct conf *c, const struct opt *o, FILE *f)
+{
+        fprintf(f, "%s = %s\n", o->name, c->offline_frames ? "frames" : c->offline ? "true" : "false");
 }

@@ -22,12 +22,7 @@ static void list_backends(char *out, size_t cap, bool tx, bool rx)
 
 static int unknown_backend(const char *name, bool tx, bool rx, struct err *e)
 {
-        static const char *const later[] = {"xdp", "afxdp", "pfring"};
         char names[128];
-        for (size_t i = 0; i < ARRAY_LEN(later); i++)
-                if (strcasecmp(name, later[i]) == 0)
-                        return err_set(e, 0, "the back-end %s is not in this version yet: leave it at auto",
-                                       opt_quote(name).s);
         list_backends(names, sizeof(names), tx, rx);
         return err_set(e, 0, "%s is no back-end: there are %s", opt_quote(name).s, names);
 }
@@ -88,6 +83,26 @@ int set_io_rx(struct conf *c, const struct opt_use *u, struct err *e)
         if (b.ops && !b.ops->can_rx)
                 return err_set(e, 0, "the back-end %s only sends: give it to --io-tx", opt_quote(u->value).s);
         return keep_backend(c, &b, &c->io_rx, &c->rx_file, e);
+}
+
+/* Turned off, it takes back what it did, and leaves other choices alone. */
+int set_pfring(struct conf *c, const struct opt_use *u, struct err *e)
+{
+        bool on = true;
+        if (u->value && val_bool(u->value, &on, e))
+                return -1;
+        const char *name = on ? "pfring" : "auto";
+        if (on || strcmp(c->io_tx, "pfring") == 0) {
+                c->io_tx = name;
+                c->tx_file = NULL;
+                conf_mark_set(c, "io-tx", u->origin);
+        }
+        if (on || strcmp(c->io_rx, "pfring") == 0) {
+                c->io_rx = name;
+                c->rx_file = NULL;
+                conf_mark_set(c, "io-rx", u->origin);
+        }
+        return 0;
 }
 
 /* Both ways at once; a back-end that can only send, or only receive, leaves the other way to auto. */

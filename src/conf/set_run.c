@@ -9,8 +9,11 @@
 #include <strings.h>
 
 /* ---- rate ---- */
+enum { AUTO_CEILING_PPS = 10000 }; /* of --rate auto without --max-rate */
+
 static void take_rate(struct conf *c, double pps, double bps, enum opt_origin origin)
 {
+        c->rate_auto = c->private_->rate_is_max = false;
         c->rate_pps = pps;
         c->rate_bps = bps;
         c->has_rate = origin != FROM_DEFAULT;
@@ -20,17 +23,31 @@ static void take_rate(struct conf *c, double pps, double bps, enum opt_origin or
 int set_rate(struct conf *c, const struct opt_use *u, struct err *e)
 {
         double pps, bps;
+        bool is_max = u->as && strcasestr(u->as, "max"), was_auto = c->rate_auto;
+        if (strcasecmp(u->value, "auto") == 0) {
+                if (is_max)
+                        return err_set(e, 0, "\"auto\" is no ceiling: write --rate auto --max-rate 50k");
+                if (!c->private_->rate_is_max)
+                        take_rate(c, AUTO_CEILING_PPS, 0, u->origin);
+                c->rate_auto = true;
+                conf_mark_set(c, "rate", u->origin);
+                return 0;
+        }
         if (val_rate(u->value, &pps, &bps, e))
                 return -1;
         take_rate(c, pps, bps, u->origin);
+        c->rate_auto = is_max && was_auto; /* then it is the ceiling, in whichever order they come */
+        c->private_->rate_is_max = is_max;
         return 0;
 }
 
 void dump_rate(const struct conf *c, const struct opt *o, FILE *f)
 {
         bool bits = c->rate_bps > 0;
-        fprintf(f, "%s = %s%s\n", o->name, val_of_double(bits ? c->rate_bps : c->rate_pps).s,
-                bits ? "bit" : "");
+        if (c->rate_auto)
+                fprintf(f, "%s = auto\n", o->name);
+        fprintf(f, "%s = %s%s\n", c->rate_auto ? "max-rate" : o->name,
+                val_of_double(bits ? c->rate_bps : c->rate_pps).s, bits ? "bit" : "");
 }
 
 int set_min_rate(struct conf *c, const struct opt_use *u, struct err *e)
@@ -69,7 +86,10 @@ static void raise_to_min_rate(struct conf *c)
         double min = c->private_->min_rate_pps;
         if (min <= 0)
                 return;
-        if (!c->has_rate) {
+        if (c->rate_auto) {
+                (void)conf_note(c, NULL, "--min-rate %s has no effect: --rate auto goes as low as it must",
+                                val_of_double(min).s);
+        } else if (!c->has_rate) {
                 take_rate(c, min, 0, FROM_FILE);
                 (void)conf_note(c, NULL, "--min-rate is taken as --rate %s: trawl sends at exactly one rate",
                                 val_of_double(min).s);
@@ -128,6 +148,44 @@ int set_shard(struct conf *c, const struct opt_use *u, struct err *e)
 void dump_shard(const struct conf *c, const struct opt *o, FILE *f)
 {
         fprintf(f, "%s = %u/%u\n", o->name, c->shard, c->shards);
+}
+
+int set_cores(struct conf *c, const struct opt_use *u, struct err *e)
+{
+        uint16_t cores[CONF_CORES_MAX];
+        unsigned n = 0;
+        const char *p = u->value;
+        if (strcasecmp(p, "auto") == 0) {
+                c->n_cores = 0;
+                return 0;
+        }
+        for (unsigned first, last, used; sscanf(p, "%4u%n", &first, &used) == 1; p++) {
+                p += used;
+                last = first;
+                if (sscanf(p, "-%4u%n", &last, &used) == 1)
+                        p += used;
+                if (last < first || last > 4095 || n + (last - first) >= CONF_CORES_MAX)
+                        break;
+                while (first <= last)
+                        cores[n++] = (uint16_t)first++;
+                if (*p == 0) {
+                        memcpy(c->cores, cores, sizeof(cores));
+                        c->n_cores = n;
+                        return 0;
+                }
+                if (*p != ',')
+                        break;
+        }
+        return err_set(e, 0, "%s is no list of CPUs: write it as in 0,2-3 (at most %d of them), or auto",
+                       opt_quote(u->value).s, CONF_CORES_MAX);
+}
+
+void dump_cores(const struct conf *c, const struct opt *o, FILE *f)
+{
+        fprintf(f, "%s = %s", o->name, c->n_cores ? "" : "auto");
+        for (unsigned i = 0; i < c->n_cores; i++)
+                fprintf(f, "%s%u", i ? "," : "", c->cores[i]);
+        fputc('\n', f);
 }
 
 int set_resume_index(struct conf *c, const struct opt_use *u, struct err *e)

@@ -107,12 +107,22 @@ const struct opt opt_rows_network[] = {
          AT(allow_foreign_source)},
         {.name = "io",
          .metavar = "NAME",
-         .help = "Send and receive through this back-end: auto, afpacket, pcap, rawip, null. auto says what "
-                 "it chose.",
+         .help = "Send and receive through this back-end: auto, xdp, afpacket, pcap, rawip, pfring, null. "
+                 "auto "
+                 "says what it chose.",
          .section = SEC_NETWORK,
          .kind = OPT_CALL,
          .flags = OPT_FREE,
          .set = set_io},
+        {.name = "pfring",
+         .metavar = "",
+         .help = "The same as --io pfring: send and receive through ntop's PF_RING. An adapter with a name "
+                 "of "
+                 "PF_RING's own (zc:eth0, dna0) means it by itself.",
+         .section = SEC_NETWORK,
+         .kind = OPT_CALL,
+         .arg = ARG_NONE,
+         .set = set_pfring},
         {.name = "io-tx",
          .metavar = "NAME[:FILE]",
          .help = "The back-end to send through. file:PATH writes the probes into a capture file.",
@@ -147,6 +157,16 @@ const struct opt opt_rows_network[] = {
          .kind = OPT_UINT,
          .max = 16,
          AT(rx_threads)},
+        {.name = "cores",
+         .metavar = "LIST",
+         .help = "CPUs that the packet threads run on, as in 0,2-3: those that send first, then those that "
+                 "receive, "
+                 "over again when there are more. auto: several senders are kept apart, near the interface.",
+         .dflt = "auto",
+         .section = SEC_NETWORK,
+         .kind = OPT_CALL,
+         .set = set_cores,
+         .dump = dump_cores},
         {.name = "bpf",
          .metavar = "FILTER",
          .help = "Look only at received frames that this pcap filter lets through.",
@@ -165,11 +185,13 @@ const struct opt opt_rows_network[] = {
         {.name = "offline",
          .aliases = "notransmit nosend dry-run",
          .metavar = "",
-         .help = "Do everything but put packets on the wire.",
+         .help = "Do everything but put packets on the wire. With =frames the probes are made as whole "
+                 "frames, as for a back-end that takes those; else as patches, as for xdp.",
          .section = SEC_NETWORK,
-         .kind = OPT_FLAG,
+         .kind = OPT_CALL,
          .arg = ARG_NONE,
-         AT(offline)},
+         .set = set_offline,
+         .dump = dump_offline},
 
         /* ---- probes ---- */
         {.name = "syn-profile",
@@ -260,6 +282,15 @@ const struct opt opt_rows_network[] = {
          AT(dedup_memory)},
 
         /* ---- for developers ---- */
+        {.name = "cpu-mask",
+         .metavar = "LEVEL",
+         .help = "Use no better vector instructions than these: c (0), avx2 (1), avx512 (2). auto: the best "
+                 "this CPU has. What is sent does not hang on it.",
+         .dflt = "auto",
+         .section = SEC_DEVELOPER,
+         .kind = OPT_CALL,
+         .set = set_cpu_mask,
+         .dump = dump_cpu_mask},
         {.name = "fault-tx",
          .metavar = "LIST",
          .help = "Damage what is sent, as in drop=5%,dup=100,seed=7: shares of 10000 or in percent, of drop, "

@@ -84,7 +84,6 @@ const struct opt opt_rows_other[] = {
         LATER("redis", "", "", ARG_ONE, "HOST:PORT", "output to Redis is",
               "Stream results to a Redis server.", 0),
         LATER("redis-pwd", "", "", ARG_ONE, "TEXT", "output to Redis is", "Password of the Redis server.", 0),
-        LATER("pfring", "", "", ARG_NONE, "", "PF_RING is", "Send and receive through PF_RING.", 0),
         LATER("nmap-payloads", "nmap-payload", "", ARG_ONE, "FILE", "UDP probes and their payloads are",
               "UDP payloads in nmap's format.", 0),
         LATER("pcap-payloads", "pcap-payload", "", ARG_ONE, "FILE", "UDP probes and their payloads are",
@@ -174,7 +173,5 @@ const struct opt opt_rows_other[] = {
         REFUSED("output-script-kiddie", "", "oS", ARG_ONE,
                 "nobody needs -oS: use -oN for people, -oJ for programs"),
         REFUSED("csv", "", "", ARG_NONE, "CSV is an output here: use -oC FILE"),
-        REFUSED("benchmark", "", "", ARG_NONE,
-                "speed is measured against a simulated network: run make bench in the source tree"),
 };
 const size_t opt_n_other = ARRAY_LEN(opt_rows_other);

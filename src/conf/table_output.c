@@ -392,6 +392,24 @@ const struct opt opt_rows_output[] = {
          .arg = ARG_NONE,
          .flags = OPT_AT_ONCE,
          .op = OP_SELFTEST},
+        {.name = "benchmark",
+         .metavar = "",
+         .help = "Measure what each stage of a scan costs on this CPU; send nothing. Takes about ten "
+                 "seconds.",
+         .section = SEC_DO,
+         .kind = OPT_DO,
+         .arg = ARG_NONE,
+         .op = OP_BENCHMARK},
+        {.name = "benchmark-tx",
+         .metavar = "",
+         .help = "Measure how fast the interface named with --adapter takes frames, two seconds for each way "
+                 "there is to hand them over. The frames go to addresses in 198.18.0.0/15 by a MAC address "
+                 "that "
+                 "nobody has, so they stay on the link; --router-mac names another, --rate sets a limit.",
+         .section = SEC_DO,
+         .kind = OPT_DO,
+         .arg = ARG_NONE,
+         .op = OP_BENCHMARK_TX},
         {.name = "help",
          .letters = "h ?",
          .metavar = "",

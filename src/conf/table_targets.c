@@ -317,7 +317,9 @@ const struct opt opt_rows_targets[] = {
          .metavar = "RATE",
          .help = "Frames per second, all counted: probes, retries, RSTs, ARP. 1000, 10k, 1.5M, 0.05; or a "
                  "bandwidth "
-                 "on the wire: 100Mbit, 1Gbit/s.",
+                 "on the wire: 100Mbit, 1Gbit/s. auto looks for the highest rate without loss, up to "
+                 "--max-rate "
+                 "(10k when that is not given).",
          .dflt = "100",
          .section = SEC_RATE,
          .kind = OPT_CALL,

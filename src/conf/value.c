@@ -294,8 +294,7 @@ int val_rate(const char *text, double *pps, double *bps, struct err *e)
         const char *p;
         double v;
         if (strcasecmp(text, "auto") == 0)
-                return err_set(e, 0,
-                               "\"auto\" is not in this version yet: give a number, as in 10k or 100Mbit");
+                return err_set(e, 0, "\"auto\" is for --rate alone: give a number, as in 10k");
         if (!scan_number(text, &v, &p))
                 return bad_rate(text, e);
         v *= rate_multiple(&p);

@@ -13,8 +13,9 @@ enum { CAP_MIN = 256, CAP_MAX = 1 << 18 };
 static unsigned capacity(const struct eng *g)
 {
         double wait_s = MAX(g->conf->retry_delay_s, g->conf->answer_horizon_s) + 1;
-        double per_block = MIN(MAX(rate_pps(&g->rate) / 20 / g->n_tx, 16.0), 4096.0);
-        double blocks = 2 * wait_s * MIN(rate_pps(&g->rate), 2e7) / g->n_tx / per_block + CAP_MIN;
+        double pps = MAX(rate_pps(&g->rate), g->conf->rate_pps); /* --rate auto starts low */
+        double per_block = MIN(MAX(pps / 20 / g->n_tx, 16.0), 4096.0);
+        double blocks = 2 * wait_s * MIN(pps, 2e7) / g->n_tx / per_block + CAP_MIN;
         return (unsigned)MIN(blocks, (double)CAP_MAX);
 }
 
@@ -109,13 +110,22 @@ void blocks_settle(struct blocks *b, uint64_t looked_at_ns)
                 blocks_publish(b);
 }
 
+static uint64_t horizon_ns(const struct blocks *b)
+{
+        return (uint64_t)(b->g->conf->answer_horizon_s * 1e9);
+}
+
+/* `from` counts the held blocks first, then the last level's queue. */
 struct block *blocks_recall(struct blocks *b, uint64_t since_ns, unsigned *from)
 {
         unsigned last = b->n_levels - 1;
-        uint64_t due_ns = since_ns + (uint64_t)(b->g->conf->answer_horizon_s * 1e9);
-        while (*from < b->levels[last].n) {
-                struct block *x = at(b, last, (*from)++);
-                if (x->due_ns >= due_ns)
+        uint64_t due_ns = since_ns + horizon_ns(b);
+        if (last || !b->n_held) /* with retries, what is held is probed again anyway */
+                *from = MAX(*from, (unsigned)HELD_MAX);
+        while (*from < HELD_MAX + b->levels[last].n) {
+                unsigned i = (*from)++;
+                struct block *x = i < HELD_MAX ? &b->held[i].b : at(b, last, i - HELD_MAX);
+                if ((i >= HELD_MAX || b->held[i].waiting) && x->due_ns >= due_ns)
                         return x;
         }
         return NULL;
@@ -124,7 +134,7 @@ struct block *blocks_recall(struct blocks *b, uint64_t since_ns, unsigned *from)
 /* It and all behind it are dealt with in turn, so the queue stays in order of time. */
 void blocks_recalled(struct blocks *b, struct block *x, uint64_t now_ns)
 {
-        x->due_ns = now_ns + (uint64_t)(b->g->conf->answer_horizon_s * 1e9);
+        x->due_ns = now_ns + horizon_ns(b);
 }
 
 bool blocks_retries_left(const struct blocks *b)
@@ -160,6 +170,7 @@ void blocks_release(struct blocks *b, unsigned slot, uint64_t now_ns)
 {
         struct held *h = &b->held[slot];
         assert(h->waiting);
+        h->b.due_ns = now_ns + horizon_ns(b); /* its latest probe left just now */
         if (--h->waiting)
                 return;
         b->n_held--;

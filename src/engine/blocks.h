@@ -38,8 +38,8 @@ void blocks_enqueue(struct blocks *, unsigned level, struct block, uint64_t now_
  * sent. */
 struct block *blocks_due(struct blocks *, uint64_t now_ns, unsigned *level);
 void blocks_advance(struct blocks *, unsigned level, uint64_t now_ns);
-/* The oldest block that was probed for the last time since then, and not yet again; NULL: none. Until all are
- * done, nothing may be settled. Call blocks_recalled when it was sent again. */
+/* The next block that was probed for the last time since then, held ones included; NULL: none. Begins with
+ * *from = 0. Until all are done, nothing may be settled. Call blocks_recalled when it was sent again. */
 struct block *blocks_recall(struct blocks *, uint64_t since_ns, unsigned *from);
 void blocks_recalled(struct blocks *, struct block *, uint64_t now_ns);
 void blocks_settle(struct blocks *, uint64_t looked_at_ns); /* drops what waited for its whole horizon */

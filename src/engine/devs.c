@@ -5,7 +5,10 @@
  * thread ever waits for another to send.
  */
 #include "eng.h"
+#include <errno.h>
 #include <stdlib.h>
+
+static const double XDP_WORTH_PPS = 250000;
 
 static bool io_is(const char *name, const char *want)
 {
@@ -18,15 +21,64 @@ bool eng_io_is_virtual(const struct eng *g)
         return c->offline || io_is(c->io_tx, "null") || io_is(c->io_tx, "file") || io_is(c->io_tx, "loop");
 }
 
+static bool any_fault(const struct io_fault *f)
+{
+        return f->drop || f->duplicate || f->corrupt || f->truncate || f->reorder;
+}
+
+/* Attaching programs to an interface is not for a scan that gains nothing by it: at this rate plain sockets
+ * still keep up with little of a core. No reason that is worth a word. */
+static const char *too_slow(const struct eng *g)
+{
+        return eng_polite_pps(g, rate_pps(&g->rate)) < XDP_WORTH_PPS ? "" : NULL;
+}
+
+/* Why frames must pass through our own hands on their way out; NULL: they need not. */
+static const char *frames_wanted_tx(const struct eng *g)
+{
+        return g->conf->packet_trace           ? "--packet-trace wants to see frames"
+               : any_fault(&g->conf->fault_tx) ? "faults are injected into frames"
+                                               : NULL;
+}
+
+static const char *no_kernel_tx(const struct eng *g)
+{
+        const char *why = frames_wanted_tx(g);
+        return why ? why : too_slow(g);
+}
+
+static const char *frames_wanted_rx(const struct eng *g, const struct dev *d)
+{
+        const struct conf *c = g->conf;
+        return c->packet_trace           ? "--packet-trace wants to see frames"
+               : c->pcap_file            ? "--pcap wants frames"
+               : c->bpf_text             ? "--bpf looks at frames"
+               : any_fault(&c->fault_rx) ? "faults are injected into frames"
+               : d->vlan                 ? "tagged frames are beyond it"
+                                         : NULL;
+}
+
+static const char *no_kernel_rx(const struct eng *g, const struct dev *d)
+{
+        const char *why = frames_wanted_rx(g, d);
+        return why ? why : too_slow(g);
+}
+
 static int choose_tx(struct eng *g, struct dev *d, struct err *e)
 {
         const struct conf *c = g->conf;
         const char *name = c->offline ? "null" : c->io_tx;
         /* Our own addresses are on no link: one that was named cannot reach them, whatever it is. */
-        if (!name || io_is(name, "auto") || (d->local && io_rung_of(io_tx_ladder, io_by_name(name))))
-                d->tx_ops = io_choose(&d->tx_choice, io_tx_ladder, d->link, d->local);
+        if (!name || io_is(name, "auto") ||
+            (d->local && (io_is(name, "pfring") || io_rung_of(io_tx_ladder, io_by_name(name)))))
+                d->tx_ops = io_choose(&d->tx_choice, io_tx_ladder, d->link, d->local, no_kernel_tx(g));
         else
                 d->tx_ops = io_by_name(name);
+        bool by_name = !d->tx_choice.at;
+        const char *why = d->tx_ops && d->tx_ops->tx_template ? frames_wanted_tx(g) : NULL;
+        if (by_name && why)
+                return err_set(e, 0, "--io-tx %s cannot be had: %s; --io-tx afpacket makes those",
+                               d->tx_ops->name, why);
         if (!d->tx_ops || !d->tx_ops->can_tx)
                 return err_set(e, 0, "--io-tx \"%s\": no such transmit back-end; see --help for the list",
                                name);
@@ -41,9 +93,13 @@ static int choose_rx(struct eng *g, struct dev *d, struct err *e)
         if (!by_name && (c->offline || io_is(c->io_tx, "null") || io_is(c->io_tx, "file")))
                 return 0; /* nothing is sent, nothing comes back */
         if (!by_name && !io_is(c->io_tx, "loop"))
-                d->rx_ops = io_choose(&d->rx_choice, io_rx_ladder, d->link, d->local);
+                d->rx_ops = io_choose(&d->rx_choice, io_rx_ladder, d->link, d->local, no_kernel_rx(g, d));
         else
                 d->rx_ops = io_by_name(by_name ? name : "loop");
+        const char *why = d->rx_ops && d->rx_ops->rx_answers ? frames_wanted_rx(g, d) : NULL;
+        if (why)
+                return err_set(e, 0, "--io-rx %s cannot be had: %s; --io-rx afpacket receives those",
+                               d->rx_ops->name, why);
         if (!d->rx_ops || !d->rx_ops->can_rx)
                 return err_set(e, 0, "--io-rx \"%s\": no such receive back-end; see --help for the list",
                                name);
@@ -94,20 +150,38 @@ static bool owns(const struct dev *d, const struct ip_addr *ip)
         return false;
 }
 
+/* Replies and requests are frames, few of them: they go by plain sockets where probes are made elsewhere. */
+static const struct io_ops *ops_for(const struct dev *d, const struct io *io)
+{
+        bool probes = io >= d->tx && io < d->tx + ENG_TX_MAX;
+        bool for_probes = d->tx_ops == io_by_name("xdp") || d->tx_ops == io_by_name("afxdp");
+        return for_probes && !probes ? io_by_name("afpacket") : d->tx_ops;
+}
+
+/* PF_RING has a name of its own for the interface ("zc:eth0@2"). */
+static const char *name_for(const struct eng *g, const struct dev *d, const struct io_ops *ops)
+{
+        const char *own = g->conf->adapters[d->slot].device;
+        return *own && !d->local && ops == io_by_name("pfring") ? own : d->name;
+}
+
 static int open_tx(struct eng *g, struct dev *d, struct io *io, unsigned queue, unsigned n, struct err *e)
 {
-        struct io_conf c = {.name = d->name, .tx = true, .queue = queue, .n_queues = n, .link = d->tx_link};
+        struct io_conf c = {.name = name_for(g, d, ops_for(d, io)),
+                            .tx = true,
+                            .queue = queue,
+                            .n_queues = n,
+                            .link = d->tx_link};
         if (d->tx_ops == io_by_name("file"))
                 c.name = g->conf->tx_file;
         if (d->local)
                 c.name = NULL; /* raw IP to our own addresses: the kernel picks the device */
-        if (io_open(io, d->tx_ops, &c, e))
+        if (io_open(io, ops_for(d, io), &c, e))
                 return -1;
         d->tx_link = io->caps.link;
         if (g->conf->packet_trace && io_wrap_trace(io, g->start_ns, e))
                 return -1;
-        const struct io_fault *f = &g->conf->fault_tx;
-        if ((f->drop || f->duplicate || f->corrupt || f->truncate || f->reorder) && io_wrap_fault(io, f, e))
+        if (any_fault(&g->conf->fault_tx) && io_wrap_fault(io, &g->conf->fault_tx, e))
                 return -1;
         return 0;
 }
@@ -115,7 +189,7 @@ static int open_tx(struct eng *g, struct dev *d, struct io *io, unsigned queue, 
 static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
 {
         static struct io_span spans[ARRAY_LEN(((struct eng *)0)->sources)];
-        struct io_conf c = {.name = d->name,
+        struct io_conf c = {.name = name_for(g, d, d->rx_ops),
                             .rx = true,
                             .queue = queue,
                             .n_queues = g->n_rx,
@@ -123,6 +197,8 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
                             .n_ours = g->n_sources,
                             .all_protocols = g->conf->pcap_file != NULL,
                             .bpf_text = g->conf->bpf_text,
+                            .cookie = &g->key.cookie,
+                            .close_open = !g->conf->no_reset,
                             .link = d->tx_link,
                             .fanout_id = queue ? d->rx[0].caps.fanout_id : 0};
         for (unsigned i = 0; i < g->n_sources; i++) {
@@ -141,9 +217,7 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
                 return -1;
         if (g->capture && io_wrap_capture(&d->rx[queue], g->capture, e))
                 return -1;
-        const struct io_fault *f = &g->conf->fault_rx;
-        if ((f->drop || f->duplicate || f->corrupt || f->truncate || f->reorder) &&
-            io_wrap_fault(&d->rx[queue], f, e))
+        if (any_fault(&g->conf->fault_rx) && io_wrap_fault(&d->rx[queue], &g->conf->fault_rx, e))
                 return -1;
         if (g->conf->packet_trace && io_wrap_trace(&d->rx[queue], g->start_ns, e))
                 return -1;
@@ -195,8 +269,11 @@ static int open_by_choice(struct eng *g, struct dev *d, bool tx, struct err *e)
                 (tx ? close_sends : close_receives)(d);
                 const struct io_ops *next =
                         io_choose_next(tx ? &d->tx_choice : &d->rx_choice, d->link, d->local, why);
-                if (!next)
+                if (!next) {
+                        if (why != e && (why->code == EPERM || why->code == EACCES))
+                                *e = *why; /* not even plain sockets may be opened: that is what to mend */
                         return -1;
+                }
                 *(tx ? &d->tx_ops : &d->rx_ops) = next;
                 why = &other;
         }

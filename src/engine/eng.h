@@ -14,17 +14,25 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ENG_TX_MAX = 64, ENG_RX_MAX = 16, ENG_DEVS_MAX = 64, ENG_BATCH = 64, ENG_NO_PATH = 0xffff };
+enum {
+        ENG_TX_MAX = 64,
+        ENG_RX_MAX = 16,
+        ENG_DEVS_MAX = 64,
+        ENG_BATCH = 64,
+        ENG_NO_PATH = 0xffff,
+        ENG_LOST_MAX = 64
+};
 
 /* ---- rate.c: one bucket for every frame we send
  * ------------------------------------------------------------ A virtual clock (GCRA, ITU-T I.371): `due` is
- * when the next frame may leave. It never lags behind now by more than one frame plus 1.4 ms, so
+ * when the next frame may leave. It never lags behind now by more than one frame plus 1.2 ms, so
  * that is the largest burst, and time lost to a stall is not made up. */
 struct rate {
         _Atomic uint64_t due;       /* in 1/256 ns since epoch_ns */
         _Atomic uint64_t per_frame; /* 1/256 ns per frame */
         _Atomic uint64_t stalls, stall_ns;
         _Atomic uint32_t replies_waiting; /* probes yield while replies wait */
+        bool closes_below;                /* back-ends send RSTs on their own: room for one is kept */
         uint64_t epoch_ns;
 };
 void rate_init(struct rate *, double pps, uint64_t now_ns);
@@ -32,6 +40,7 @@ void rate_set(struct rate *, double pps);
 double rate_pps(const struct rate *);
 /* At most `want` frames may leave now; how many. Any thread. */
 unsigned rate_take(struct rate *, unsigned want, uint64_t now_ns);
+void rate_charge(struct rate *, uint64_t frames);         /* these have left below us already */
 uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
 void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
 
@@ -57,12 +66,17 @@ uint32_t window_age_ms(const struct window *, uint64_t pos, uint32_t now_ms); /*
 
 /* ---- devices and paths (paths.c)
  * ------------------------------------------------------------------------------ */
+struct proof_mark {
+        uint64_t handed, left, dropped;
+};
 struct proof { /* do frames that were handed to an interface leave it? (proof.c, main thread) */
-        bool watching;
-        uint64_t since_ns; /* when frames were first missed; 0: not yet */
-        bool told;
-        uint64_t handed, left, dropped; /* before the first probe */
-        _Atomic uint64_t unseen;        /* handed over, and no counter moved */
+        bool watching, told;
+        uint64_t since_ns;            /* when frames were first missed; 0: none are */
+        uint64_t patience_ns;         /* so long a counter may be late */
+        struct proof_mark good, last; /* when all was well; when it was compared last */
+        uint64_t handed_before;       /* at the look before this one */
+        uint64_t lost;                /* in troubles that are over */
+        _Atomic uint64_t unseen;      /* handed over, and no counter moved */
 };
 struct dev { /* one interface (or file) frames leave and arrive through */
         int ifindex;
@@ -73,9 +87,12 @@ struct dev { /* one interface (or file) frames leave and arrive through */
         struct proof proof;
         _Atomic int out;       /* enum io_link_state, as link.c saw it last */
         uint64_t out_since_ns; /* main thread; 0: it is up */
-        bool out_told;
-        bool local;     /* loopback or own addresses: raw IP */
-        bool rx_shared; /* another dev of the same interface receives for both */
+        bool out_told, noted;
+        bool looked, mute; /* the first look was taken; it said "no carrier", which some drivers always do */
+        uint64_t rx_missed_before;  /* the interface's own counter when the scan began */
+        _Atomic uint64_t rx_missed; /* what it has lost since (proof.c) */
+        bool local;                 /* loopback or own addresses: raw IP */
+        bool rx_shared;             /* another dev of the same interface receives for both */
         struct io tx[ENG_TX_MAX], rx[ENG_RX_MAX], reply[ENG_RX_MAX];
         struct io ask; /* neighbour requests, main thread */
         enum wire_link tx_link;
@@ -92,6 +109,7 @@ struct path { /* everything that is constant for a stretch of targets */
         bool mac_known; /* by hand, or none is needed; else via (gateway) or each target (on-link) is asked */
         bool silence_told;    /* that the gateway no longer answers */
         _Atomic uint64_t mac; /* as it lies in memory; 0: not known yet; of a gateway, main keeps it true */
+        bool by_patch;        /* its back-end makes the frames itself */
         struct scan_source source;
         struct probe_template tmpl;
 };
@@ -104,6 +122,11 @@ static inline uint64_t eng_mac_word(const uint8_t mac[6])
 struct stretch { /* addresses [first, last] leave by `path`; sorted; per slot */
         struct ip_addr first, last;
         uint16_t path;
+};
+
+struct lost_addr { /* one of our sources that the kernel had and took away when its link went down */
+        struct ip_addr ip;
+        _Atomic bool gone; /* else it is back */
 };
 
 struct counters { /* one per thread, only its owner writes */
@@ -150,11 +173,17 @@ struct eng {
         size_t n_paths, cap_paths;
         struct stretch *stretches[CONF_ADAPTERS_MAX];
         size_t n_stretches[CONF_ADAPTERS_MAX], cap_stretches[CONF_ADAPTERS_MAX];
+        uint16_t only_path[2]; /* by family (IPv4, IPv6): the one path all targets leave by, or ENG_NO_PATH */
         unsigned n_slots;
         struct io_capture *capture;
 
         unsigned n_tx, n_rx;
         struct rate rate;
+        struct steer *steer; /* --rate auto, and what is known of coverage */
+        /* RSTs that back-ends send on their own (rx.c); who holds the flag may touch the rest */
+        atomic_flag closing;
+        uint64_t closed_charged, close_ns;
+        double close_tokens;
         struct window window;
         uint32_t probe_len; /* longest probe frame, for bandwidth and rates */
         struct counters tx_count[ENG_TX_MAX], rx_count[ENG_RX_MAX];
@@ -174,12 +203,17 @@ struct eng {
         _Atomic uint64_t pauses, pause_ns;
         _Atomic uint64_t ask_count;
         /* link.c */
-        _Atomic bool link_out;    /* an interface is down or gone */
-        _Atomic uint64_t outages; /* that are over; the last one: */
-        _Atomic uint64_t outage_since_ns, outage_end_ns;
-        uint64_t link_look_ns, out_ns; /* main thread: next look; all outages together */
-        pthread_mutex_t round_lock;    /* --infinite: order, seed and positions change together */
-        struct io_neigh_ask asks[64];  /* due, waiting for their turn; main thread */
+        _Atomic bool link_out;                        /* an interface is down or gone */
+        _Atomic uint64_t recall_since_ns[ENG_TX_MAX]; /* a thread is to probe again what it sent since then;
+                                                         UINT64_MAX: nothing */
+        _Atomic uint64_t outage_end_ns;               /* of the last one */
+        uint64_t link_look_ns, out_ns;                /* main thread: next look; all outages together */
+        struct lost_addr lost_addrs[ENG_LOST_MAX];
+        _Atomic unsigned n_lost_addrs;
+        uint64_t addr_look_ns;        /* main thread: when addresses are looked at next; 0: all are there */
+        int group_fd;                 /* listens for questions about lost addresses; 0: none are lost */
+        pthread_mutex_t round_lock;   /* --infinite: order, seed and positions change together */
+        struct io_neigh_ask asks[64]; /* due, waiting for their turn; main thread */
         unsigned n_asks;
         struct {
                 uint64_t asked_ns;        /* when all were asked whether they are still there */
@@ -201,6 +235,7 @@ static inline const struct tgt_order *eng_order(const struct eng *g)
 /* plan.c */
 int eng_prepare(struct eng *, struct err *); /* plan, order, gates, keys, effective rate: before any socket */
 int eng_make_plan(struct eng *, struct err *);
+double eng_polite_pps(const struct eng *, double pps); /* what --max-rate-per-… leave of a rate */
 /* The arc of positions that shard, --resume-index, --resume-count and --max-targets leave. */
 int eng_arc(const struct conf *, const struct tgt_order *, uint64_t *first, uint64_t *end, struct err *);
 void eng_free(struct eng *);
@@ -219,6 +254,7 @@ void eng_say_devs(const struct eng *);      /* what was chosen, and why not the 
 /* proof.c */
 void eng_proof_start(struct eng *); /* before the first probe */
 void eng_proof_watch(struct eng *, uint64_t now_ns);
+void eng_count_link_drops(struct eng *); /* what the interfaces themselves have lost */
 /* tx.c, rx.c */
 struct tx_arg {
         struct eng *eng;
@@ -226,10 +262,20 @@ struct tx_arg {
 };
 void *tx_thread(void *tx_arg);
 void *rx_thread(void *tx_arg);
-uint64_t eng_settled(const struct eng *); /* lowest position that is not settled */
+/* Before a turn is taken: what back-ends have sent on their own (RSTs) counts as ours. Any thread. */
+void eng_charge_closed(struct eng *);
+bool eng_closes_below(const struct eng *);                      /* some back-end sends RSTs on its own */
+bool eng_is_source(const struct eng *, const struct ip_addr *); /* probes leave from it */
+uint64_t eng_settled(const struct eng *);                       /* lowest position that is not settled */
 /* link.c: interfaces that go down, run by main */
 void eng_watch_links(struct eng *, uint64_t now_ns);
+void eng_forget_links(struct eng *);
+bool eng_link_out(const struct eng *, const struct dev *);         /* nothing leaves by it now; any thread */
+bool eng_address_lost(const struct eng *, const struct ip_addr *); /* the kernel has it no more; any thread */
 const char *eng_link_word(const struct dev *); /* "is down" and the like; NULL: it is up */
+/* cpus.c */
+int eng_check_cores(const struct conf *, struct err *);
+void eng_place(const struct eng *, bool tx, unsigned id); /* the calling thread */
 /* resolve.c: neighbours, run by main */
 int eng_make_neighbours(struct eng *, struct err *);       /* the table, before any thread runs */
 int eng_gateways(struct eng *, bool *ready, struct err *); /* call until ready; -1: one is dead */
@@ -270,7 +316,7 @@ struct status {
 struct totals {
         uint64_t probes, retries, replies, targets, unreachable, unresolved, parked, replies_dropped;
         uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
-        uint64_t missed, tx_errors, tx_again, unseen;
+        uint64_t missed, link_missed, rst_lost, tx_errors, tx_again, unseen;
         int last_error;
 };
 void eng_totals(struct eng *, struct totals *);
@@ -287,6 +333,9 @@ int eng_iflist(struct conf *);
 int eng_debug_if(struct conf *);
 int eng_read_range(struct conf *);
 int eng_selftest(void);
+/* benchmark.c, benchmark_tx.c */
+int eng_benchmark(struct conf *);
+int eng_benchmark_tx(struct conf *);
 void eng_record_of(const struct eng *, const struct found *, struct record *);
 int eng_fail(const struct err *, int status); /* says it, returns status */
 #endif

@@ -5,6 +5,8 @@
 int engine_run(struct conf *c)
 {
         log_set_level(c->debug ? LOG_DEBUG : c->verbose ? LOG_VERBOSE : LOG_INFO);
+        if (c->cpu_mask >= 0)
+                cpu_force((enum cpu_level)c->cpu_mask); /* conf has seen that this CPU has it */
         switch (c->op) {
         case OP_SCAN:
                 return eng_scan(c);
@@ -23,6 +25,10 @@ int engine_run(struct conf *c)
                 return eng_debug_if(c);
         case OP_SELFTEST:
                 return eng_selftest();
+        case OP_BENCHMARK:
+                return eng_benchmark(c);
+        case OP_BENCHMARK_TX:
+                return eng_benchmark_tx(c);
         case OP_ECHO:
         case OP_HELP:
         case OP_MAN:

@@ -23,12 +23,22 @@ static void print_target(const struct target *t, bool with_port)
                 printf(t->ip.family == 6 ? "[%s]:%u\n" : "%s:%u\n", ip, t->port);
 }
 
+/* Two batches, each in order of position, as one. */
+static void print_in_order(const struct target_batch *a, const struct target_batch *b, bool with_port)
+{
+        for (unsigned i = 0, k = 0; i < a->n || k < b->n;) {
+                bool first = k == b->n || (i < a->n && a->pos[i] < b->pos[k]);
+                struct target t = first ? tgt_batch_at(a, i++) : tgt_batch_at(b, k++);
+                print_target(&t, with_port);
+        }
+}
+
 int eng_list(struct conf *c)
 {
         struct err e = {0};
         struct eng *g = calloc(1, sizeof(*g));
         struct tgt_order order;
-        struct tgt_probe p[ENG_BATCH];
+        static struct target_batch v4, v6;
         if (!g)
                 return EXIT_FAILED;
         if (c->out.n_files) {
@@ -49,9 +59,9 @@ int eng_list(struct conf *c)
         uint64_t pos, end;
         int status = eng_arc(c, &order, &pos, &end, &e) ? eng_fail(&e, EXIT_BAD_INPUT) : EXIT_OK;
         while (status == EXIT_OK && pos < end && !ferror(stdout)) {
-                unsigned n = tgt_generate(g->plan, &order, &pos, end, 1, p, ENG_BATCH);
-                for (unsigned i = 0; i < n; i++)
-                        print_target(&p[i].who, g->facts.ports > 1);
+                v4.n = v6.n = 0;
+                tgt_generate(g->plan, &order, &pos, end, UINT64_MAX, &v4, &v6);
+                print_in_order(&v4, &v6, g->facts.ports > 1);
         }
         tgt_plan_free(g->plan);
         free(g);

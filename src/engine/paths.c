@@ -313,6 +313,42 @@ static int prepare_templates(struct eng *g, struct err *e)
         return 0;
 }
 
+/* Every handle that makes frames itself learns the templates of its interface. One that cannot hold them all
+ * gets frames for the rest. */
+static void tell_templates(struct eng *g)
+{
+        struct err e = {0};
+        size_t slower = 0;
+        for (size_t i = 0; i < g->n_paths; i++) {
+                struct path *p = &g->paths[i];
+                bool taken = p->by_patch = g->devs[p->dev].tx[0].ops->tx_patch && !g->conf->offline_frames;
+                for (unsigned q = 0; q < g->n_tx && p->by_patch; q++) {
+                        struct io *io = &g->devs[p->dev].tx[q];
+                        p->by_patch = !io->ops->tx_template ||
+                                      !io->ops->tx_template(io->st, (uint16_t)i, &p->tmpl, &e);
+                }
+                slower += taken && !p->by_patch;
+        }
+        if (slower)
+                log_say(LOG_INFO, "probes for %zu of %zu next hops are made the slower way: %s", slower,
+                        g->n_paths, e.text);
+}
+
+/* Most scans leave by one path per family: then no target needs to be looked up. */
+static void find_only_paths(struct eng *g)
+{
+        bool seen[2] = {false, false};
+        g->only_path[0] = g->only_path[1] = ENG_NO_PATH;
+        for (size_t i = 0; g->n_slots == 1 && i < g->n_stretches[0]; i++) {
+                const struct stretch *s = &g->stretches[0][i];
+                unsigned f = s->first.family == 6;
+                g->only_path[f] = seen[f] && g->only_path[f] != s->path ? ENG_NO_PATH : s->path;
+                if (seen[f] && g->only_path[f] == ENG_NO_PATH)
+                        return;
+                seen[f] = true;
+        }
+}
+
 static int reachable(const struct eng *g, struct err *e)
 {
         char text[IP_TEXT_MAX];
@@ -335,7 +371,11 @@ int eng_make_paths(struct eng *g, struct err *e)
                         return -1;
         if (reachable(g, e) || eng_open_devs(g, e))
                 return -1;
-        return prepare_templates(g, e);
+        if (prepare_templates(g, e))
+                return -1;
+        tell_templates(g);
+        find_only_paths(g);
+        return 0;
 }
 
 uint16_t eng_path_of(const struct eng *g, const struct ip_addr *ip, uint64_t pos)

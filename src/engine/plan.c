@@ -3,7 +3,7 @@
  * plan: configuration -> what will be scanned, how fast and with which key. Everything that can be refused is
  * refused here, before the first socket is opened.
  */
-#include "eng.h"
+#include "steer.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -122,22 +122,36 @@ static void choose_ports(struct eng *g)
 
 /* The order is random over all targets, so one host gets 1/hosts of the rate, one /24 its share of the
  * addresses. */
-static double polite_rate(struct eng *g, double pps)
+static double polite(const struct eng *g, double pps, const char **by)
 {
         const struct conf *c = g->conf;
         double hosts = (double)g->facts.v4 + (double)g->facts.v6, limit = pps;
-        const char *by = NULL;
+        *by = NULL;
         if (c->max_rate_per_host > 0 && c->max_rate_per_host * hosts < limit) {
                 limit = c->max_rate_per_host * hosts;
-                by = "--max-rate-per-host";
+                *by = "--max-rate-per-host";
         }
         if (c->max_rate_per_net24 > 0 && g->facts.busiest_net24) {
                 double share = c->max_rate_per_net24 * hosts / g->facts.busiest_net24;
                 if (share < limit) {
                         limit = share;
-                        by = "--max-rate-per-net24";
+                        *by = "--max-rate-per-net24";
                 }
         }
+        return limit;
+}
+
+double eng_polite_pps(const struct eng *g, double pps)
+{
+        const char *by;
+        return polite(g, pps, &by);
+}
+
+static double polite_rate(const struct eng *g, double pps)
+{
+        const struct conf *c = g->conf;
+        const char *by;
+        double limit = polite(g, pps, &by);
         if (by)
                 log_say(LOG_INFO, "rate lowered from %.0f to %.0f packets/s: %s %.0f (0 lifts it)", pps,
                         limit, by, by[15] == 'h' ? c->max_rate_per_host : c->max_rate_per_net24);
@@ -203,6 +217,8 @@ int eng_prepare(struct eng *g, struct err *e)
         struct conf *c = g->conf;
         g->start_ns = clock_mono_ns();
         g->start_wall_ns = clock_wall_ns();
+        if (eng_check_cores(c, e))
+                return -1;
         g->n_tx = MAX(1u, c->tx_threads);
         g->n_rx = MAX(1u, c->rx_threads);
         if (g->n_tx > ENG_TX_MAX || g->n_rx > ENG_RX_MAX)
@@ -232,24 +248,28 @@ int eng_prepare(struct eng *g, struct err *e)
                         "%llu addresses that are never scanned (multicast, reserved, this network) left out; "
                         "--allow-reserved keeps them",
                         (unsigned long long)g->facts.reserved_dropped);
+        rate_init(&g->rate, pps, clock_mono_ns()); /* the choice of back-ends asks for it */
         if (eng_make_paths(g, e) || eng_make_neighbours(g, e))
                 return -1;
         c->rate_pps = polite_rate(g, wire_rate(g)); /* now the frame's length is known */
         rate_init(&g->rate, c->rate_pps, clock_mono_ns());
+        g->rate.closes_below = eng_closes_below(g);
         g->key.sources = g->sources;
         g->key.n_sources = g->n_sources;
-        return 0;
+        return steer_new(&g->steer, g, e);
 }
 
 void eng_free(struct eng *g)
 {
         eng_close_devs(g);
+        eng_forget_links(g);
         for (unsigned i = 0; i < CONF_ADAPTERS_MAX; i++)
                 free(g->stretches[i]);
         free(g->paths);
         for (unsigned i = 0; i < ENG_RX_MAX; i++)
                 ring_free(&g->found[i]);
         window_free(&g->window);
+        steer_free(g->steer);
         if (g->neigh)
                 io_neigh_free(g->neigh);
         if (g->kernel)

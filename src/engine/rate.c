@@ -3,16 +3,17 @@
  * rate: one token bucket for every frame we send, shared by all threads through a single atomic word.
  *
  * The word is a virtual clock, the time at which the next frame is due. Taking n frames moves it n intervals
- * on. If it lags behind the real clock by more than one interval plus 1.4 ms, nobody took frames in
+ * on. If it lags behind the real clock by more than one interval plus 1.2 ms, nobody took frames in
  * time (the machine was busy elsewhere): the lag is cut, counted as a stall and never made up, so no window
  * of time sees more than its share.
  */
 #include "eng.h"
 
 enum { FRACTION = 256 };
-/* 10 ms plus this stay below 1.15 times the rate, which is promised; a smaller bucket loses more to late
- * wake-ups. */
-static const uint64_t slack = 1400000ull * FRACTION;
+/* 10 ms plus this, plus the RSTs for the last burst of a quarter of a millisecond, which are charged when
+ * they have left (rate_charge), stay below 1.15 times the rate, which is promised. A smaller bucket loses
+ * more to late wake-ups. */
+static const uint64_t slack = 1200000ull * FRACTION;
 
 static uint64_t interval_of(double pps)
 {
@@ -44,13 +45,19 @@ void rate_restart(struct rate *r, uint64_t now_ns)
         atomic_store_explicit(&r->due, (now_ns - r->epoch_ns) * FRACTION, memory_order_relaxed);
 }
 
+/* How far the clock may lag. A RST sent from below follows its probe before it can be charged. */
+static uint64_t room(const struct rate *r, uint64_t per)
+{
+        return per + slack - (r->closes_below ? MIN(per, NS_PER_MS * FRACTION) : 0);
+}
+
 unsigned rate_take(struct rate *r, unsigned want, uint64_t now_ns)
 {
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
-        uint64_t now = (now_ns - r->epoch_ns) * FRACTION;
+        uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per);
         uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
         for (;;) {
-                uint64_t from = now > per + slack && due < now - per - slack ? now - per - slack : due;
+                uint64_t from = now > lag && due < now - lag ? now - lag : due;
                 uint64_t may = now < from ? 0 : (now - from) / per;
                 unsigned n = (unsigned)MIN((uint64_t)want, may);
                 if (!n)
@@ -65,6 +72,12 @@ unsigned rate_take(struct rate *r, unsigned want, uint64_t now_ns)
                 }
                 return n;
         }
+}
+
+void rate_charge(struct rate *r, uint64_t frames)
+{
+        uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
+        atomic_fetch_add_explicit(&r->due, frames * per, memory_order_relaxed);
 }
 
 uint64_t rate_when(const struct rate *r, unsigned frames)

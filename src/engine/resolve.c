@@ -9,6 +9,7 @@
 
 enum { ASK_TRIES = 3, SILENT_ROUNDS = 3, CONFIRM_SHARE = 20 /* asking again takes one frame in so many */ };
 static const uint64_t CALM_NS = 30 * NS_PER_S; /* REACHABLE_TIME of RFC 4861 §10 */
+static const uint64_t DEAD_NS = 5 * NS_PER_S;  /* a machine that boots is found by the next round */
 /* No answer to any probe for QUIET_NS: that may be the targets, or the gateway, which then is asked more
  * often (a round of questions takes three seconds). */
 static const uint64_t QUIET_NS = 2 * NS_PER_S, DOUBT_NS = 4 * NS_PER_S;
@@ -33,19 +34,30 @@ static bool ask_how(const struct eng *g, const struct io_neigh_ask *ask, const s
         return us->family == ask->ip.family;
 }
 
+/* A handle whose link is down keeps one frame, and gets no more: they would leave in a burst past the rate.
+ */
+static bool takes_one(struct io *io)
+{
+        struct io_stats s = {0};
+        io_tx_kick(io);
+        io->ops->stats(io->st, &s);
+        return !s.tx_waiting;
+}
+
+/* One that cannot leave is lost, as on the wire: the table asks again. */
 static void ask_one(struct eng *g, const struct io_neigh_ask *ask)
 {
         const struct path *p = NULL;
         struct ip_addr us;
         struct frame f;
-        if (!ask_how(g, ask, &p, &us))
+        if (!ask_how(g, ask, &p, &us) || eng_link_out(g, &g->devs[p->dev]))
                 return;
         struct wire_hop hop = p->hop;
         memset(hop.them_mac, 0, 6); /* everybody: broadcast, or the solicited-node group */
         if (ask->to_mac)
                 memcpy(hop.them_mac, ask->mac, 6);
         struct io *io = &g->devs[p->dev].ask;
-        if (!io_tx_reserve(io, &f, 1))
+        if (!takes_one(io) || !io_tx_reserve(io, &f, 1))
                 return;
         f.len = (uint32_t)wire_build_neigh_request(f.data, f.cap, &hop, &us, &ask->ip);
         io_tx_commit(io, &f, f.len ? 1 : 0);
@@ -124,15 +136,13 @@ static void confirm_gateways(struct eng *g, uint64_t now_ns)
                 g->gateways.heard_ns = now_ns;
         }
         bool quiet = now_ns - g->gateways.heard_ns >= QUIET_NS;
-        if (atomic_load_explicit(&g->link_out, memory_order_relaxed)) /* nobody could answer */
-                return;
         if (now_ns - g->gateways.asked_ns < (quiet ? DOUBT_NS : CALM_NS))
                 return;
         g->gateways.asked_ns = now_ns;
         for (size_t i = 0; i < g->n_paths; i++) {
                 struct path *p = &g->paths[i];
                 struct ip_addr via = gateway_of(p);
-                if (asks_gateway(p) &&
+                if (asks_gateway(p) && !eng_link_out(g, &g->devs[p->dev]) &&
                     io_neigh_confirm(g->neigh, g->devs[p->dev].ifindex, &via) >= SILENT_ROUNDS)
                         say_silence(g, p);
         }
@@ -189,6 +199,7 @@ int eng_make_neighbours(struct eng *g, struct err *e)
                                      .tries = ASK_TRIES,
                                      .retry_ns = NS_PER_S,
                                      .calm_ns = CALM_NS,
+                                     .dead_ns = DEAD_NS,
                                      .n_askers = g->n_tx + 1, /* the last is the main thread */
                                      .n_tellers = g->n_rx};
         g->gateways.asked_ns = g->gateways.heard_ns = now_ns;
@@ -196,6 +207,15 @@ int eng_make_neighbours(struct eng *g, struct err *e)
                 return -1;
         /* the kernel's table is the untagged network's */
         return tagged ? 0 : io_neigh_seed(g->neigh, g->kernel, now_ns, e);
+}
+
+static int gateway_out(const struct eng *g, const struct path *p, struct err *e)
+{
+        const struct dev *d = &g->devs[p->dev];
+        char via[IP_TEXT_MAX];
+        ip_format(via, &p->via);
+        return err_set(e, 0, "the gateway %s cannot be asked for its MAC: %s %s. Is the cable in?", via,
+                       d->name, eng_link_word(d) ? eng_link_word(d) : "is out");
 }
 
 /* Gateways first: a scan that cannot leave should say so before it starts. */
@@ -211,6 +231,9 @@ int eng_gateways(struct eng *g, bool *ready, struct err *e)
                 enum io_neigh_state s = find_gateway(g, p, mac);
                 if (s == NEIGH_DEAD)
                         return gateway_dead(g, p, e);
+                uint64_t out_since_ns = g->devs[p->dev].out_since_ns;
+                if (out_since_ns && clock_mono_ns() - out_since_ns >= ASK_TRIES * NS_PER_S)
+                        return gateway_out(g, p, e);
                 if (s == NEIGH_KNOWN) {
                         atomic_store_explicit(&p->mac, eng_mac_word(mac), memory_order_relaxed);
                         io_neigh_pin(g->neigh, g->devs[p->dev].ifindex, &via);

@@ -5,14 +5,17 @@
  * RST, and requests for addresses only we own are answered. Replies go out through this thread's own handle,
  * under the same rate as everything else, before probes.
  */
-#include "eng.h"
+#include "steer.h"
 #include <stdlib.h>
 #include <sys/prctl.h>
+
+static const double CLOSE_SHARE = 0.6, CLOSE_BURST_S = 0.005;
 
 enum {
         REPLY_QUEUE = 1 << 16,
         REPLY_MAX = 128,
         REPLY_BATCH = 32,
+        ANSWERS = 256,
         HELD_NS = 10000000 /* the kernel may keep a frame so long before it shows it */
 };
 
@@ -26,11 +29,50 @@ struct rx {
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
-        unsigned turns;           /* taken from the rate and not used yet */
-        bool held_up;             /* replies wait for the rate: probes yield */
-        uint64_t now_ns, wall_ns; /* read once per burst */
-        bool gave_up;             /* left with an answer in hand: nothing is caught up any more */
+        unsigned turns;            /* taken from the rate and not used yet */
+        bool held_up;              /* replies wait for the rate: probes yield */
+        uint64_t stuck;            /* one bit per dev: its handle has not let go of all it was given */
+        uint64_t turn_ns, wall_ns; /* read once per turn */
+        uint64_t now_ns;           /* when the answer at hand arrived, as well as it is known */
+        uint64_t caught_up_ns;
+        bool gave_up; /* left with an answer in hand: nothing is caught up any more */
 };
+
+bool eng_closes_below(const struct eng *g)
+{
+        bool any = false;
+        for (unsigned d = 0; d < g->n_devs; d++)
+                any |= g->devs[d].rx[0].ops && g->devs[d].rx[0].ops->rx_closed;
+        return any && !g->conf->no_reset;
+}
+
+/* RSTs that were sent below are charged to the common bucket, and may be at most CLOSE_SHARE of the rate: a
+ * host that repeats its SYN-ACK must not stop a scan. What is beyond comes up as an answer whose RST is still
+ * to be sent, and waits its turn. One thread at a time; another one has nothing to add. */
+void eng_charge_closed(struct eng *g)
+{
+        uint64_t n = 0, now = clock_mono_ns();
+        if (!g->rate.closes_below || atomic_flag_test_and_set_explicit(&g->closing, memory_order_acquire))
+                return;
+        for (unsigned d = 0; d < g->n_devs; d++) {
+                const struct io *io = &g->devs[d].rx[0];
+                if (io->ops && io->ops->rx_closed)
+                        n += io->ops->rx_closed(io->st);
+        }
+        double pps = CLOSE_SHARE * rate_pps(&g->rate), most = MAX(32.0, pps * CLOSE_BURST_S);
+        double got = pps * (double)(now - g->close_ns) / 1e9;
+        g->close_tokens = MIN(most, g->close_tokens + got) - (double)(n - g->closed_charged);
+        if (n != g->closed_charged)
+                rate_charge(&g->rate, n - g->closed_charged);
+        g->closed_charged = n;
+        g->close_ns = now;
+        for (unsigned d = 0; d < g->n_devs; d++) {
+                const struct io *io = &g->devs[d].rx[0];
+                if (io->ops && io->ops->rx_allow)
+                        io->ops->rx_allow(io->st, g->close_tokens > 0 ? (uint32_t)g->close_tokens : 0);
+        }
+        atomic_flag_clear_explicit(&g->closing, memory_order_release);
+}
 
 static struct reply *reply_slot(struct rx *r, unsigned dev)
 {
@@ -59,20 +101,32 @@ static void hold_up_probes(struct rx *r, bool held_up)
                                   memory_order_relaxed);
 }
 
+/* Kicks what was handed in. A handle whose link is down keeps one burst of it, and gets no more. */
+static void kick(struct rx *r)
+{
+        r->stuck = 0;
+        for (unsigned d = 0; d < r->g->n_devs; d++) {
+                struct io *io = &r->g->devs[d].reply[r->id];
+                struct io_stats s = {0};
+                if (!io->ops)
+                        continue;
+                io_tx_kick(io);
+                io->ops->stats(io->st, &s);
+                r->stuck |= (uint64_t)(s.tx_waiting != 0) << d;
+        }
+}
+
 /* Hands in the oldest reply. False: its handle has no room just now. On a link that is down it would only
- * wait in others' way: it is dropped. */
+ * wait in others' way, and leave in a burst past the rate: it is dropped. */
 static bool hand_in(struct rx *r)
 {
         struct reply *x = &r->replies[r->head];
         struct dev *d = &r->g->devs[x->dev];
         struct io *io = &d->reply[r->id];
         struct frame f;
-        bool room = io_tx_reserve(io, &f, 1) != 0;
-        if (!room) {
-                io_tx_kick(io);
-                room = io_tx_reserve(io, &f, 1) != 0;
-        }
-        if (!room && atomic_load_explicit(&d->out, memory_order_relaxed) == IO_LINK_OK)
+        bool out = eng_link_out(r->g, d),
+             room = !out && !(r->stuck >> x->dev & 1) && io_tx_reserve(io, &f, 1) != 0;
+        if (!room && !out)
                 return false;
         if (room) {
                 memcpy(f.data, x->bytes, x->len);
@@ -91,10 +145,14 @@ static bool hand_in(struct rx *r)
 static void send_replies(struct rx *r, bool all)
 {
         struct eng *g = r->g;
+        if (r->stuck)
+                kick(r);
         while (r->n >= (all ? 1 : REPLY_BATCH)) {
                 unsigned want = MIN(r->n, (unsigned)ENG_BATCH);
-                if (!r->turns)
+                if (!r->turns) {
+                        eng_charge_closed(g);
                         r->turns = rate_take(&g->rate, want, clock_mono_ns());
+                }
                 hold_up_probes(r, r->turns < want);
                 if (!r->turns)
                         return;
@@ -103,26 +161,25 @@ static void send_replies(struct rx *r, bool all)
                         room = hand_in(r);
                         r->turns -= room;
                 }
-                for (unsigned d = 0; d < g->n_devs; d++)
-                        io_tx_kick(&g->devs[d].reply[r->id]);
+                kick(r);
                 if (!room)
                         break;
         }
         hold_up_probes(r, false);
 }
 
-static struct wire_hop hop_back(const struct eng *g, unsigned dev, const struct pkt *p)
+static struct wire_hop hop_back(const struct eng *g, unsigned dev, const uint8_t them_mac[6])
 {
         const struct dev *d = &g->devs[dev];
         struct wire_hop hop = {.link = d->tx_link, .vlan = d->vlan};
         memcpy(hop.us_mac, d->mac, 6);
-        memcpy(hop.them_mac, p->src_mac, 6);
+        memcpy(hop.them_mac, them_mac, 6);
         return hop;
 }
 
-static void queue_rst(struct rx *r, unsigned dev, const struct pkt *p, const struct answer *a)
+static void queue_rst(struct rx *r, unsigned dev, const struct answer *a)
 {
-        struct wire_hop hop = hop_back(r->g, dev, p);
+        struct wire_hop hop = hop_back(r->g, dev, a->mac);
         struct reply *x = reply_slot(r, dev);
         if (x)
                 reply_put(r, x, scan_build_rst(x->bytes, REPLY_MAX, &hop, a, 64));
@@ -146,8 +203,21 @@ static void note_rtt(struct rx *r, uint64_t pos, const struct answer *a)
                 atomic_store_explicit(&g->rtt_max_ms, ms, memory_order_relaxed);
 }
 
+/* Canaries answer again and again; and retries tell of what was lost. */
+static bool is_old_news(struct rx *r, const struct found *f, uint64_t pos, bool again)
+{
+        struct eng *g = r->g;
+        uint32_t now_ms = (uint32_t)((r->now_ns - g->start_ns) / NS_PER_MS);
+        struct steer_seen seen = {.answer = &f->answer,
+                                  .index = f->index,
+                                  .now_ns = r->now_ns,
+                                  .age_ms = window_age_ms(&g->window, pos, now_ms),
+                                  .again = again};
+        return steer_answer(g->steer, r->id, &seen);
+}
+
 /* An answer that carries our cookie. It waits for room in the ring: results are never dropped. */
-static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const struct answer *a)
+static void take_answer(struct rx *r, unsigned dev, const struct answer *a)
 {
         struct eng *g = r->g;
         struct found f = {.answer = *a, .wall_ns = r->wall_ns};
@@ -164,8 +234,10 @@ static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const s
         }
         /* One RST closes it; a host that repeats itself gets more only when there is nothing better to send.
          */
-        if (a->state == PORT_OPEN && !g->conf->no_reset && (!again || !r->n))
-                queue_rst(r, dev, p, a);
+        if (a->state == PORT_OPEN && !g->conf->no_reset && !a->rst_sent && (!again || !r->n))
+                queue_rst(r, dev, a);
+        if (is_old_news(r, &f, pos, again))
+                return;
         while (!ring_push(&g->found[r->id], &f)) {
                 if (atomic_load_explicit(&g->hurry, memory_order_relaxed)) {
                         r->gave_up = true;
@@ -176,7 +248,7 @@ static void take_answer(struct rx *r, unsigned dev, const struct pkt *p, const s
         }
 }
 
-static bool is_source(const struct eng *g, const struct ip_addr *ip)
+bool eng_is_source(const struct eng *g, const struct ip_addr *ip)
 {
         for (unsigned i = 0; i < g->n_sources; i++) {
                 const struct scan_source *s = &g->sources[i];
@@ -194,7 +266,7 @@ static bool kernel_owns(const struct eng *g, const struct ip_addr *ip)
                 for (size_t k = 0; k < l[i].n_addrs; k++)
                         if (l[i].addrs[k].ip.family == ip->family && l[i].addrs[k].ip.hi == ip->hi &&
                             l[i].addrs[k].ip.lo == ip->lo)
-                                return true;
+                                return !eng_address_lost(g, ip);
         return false;
 }
 
@@ -204,16 +276,18 @@ static void take_neighbour(struct rx *r, unsigned dev, const struct pkt *p)
         struct ip_addr ip = p->neigh_ip, who = p->neigh_request ? p->src : p->neigh_ip;
         ip.zone = who.zone = 0;
         /* Who is asked alone need not repeat the MAC in the answer (RFC 4861 §7.2.4): it came from there. */
+        bool to_us = !p->neigh_request && (eng_is_source(g, &p->dst) || kernel_owns(g, &p->dst));
         if (g->neigh)
                 io_neigh_tell(g->neigh, r->id, g->devs[dev].ifindex, &who,
                               p->has_neigh_mac ? p->neigh_mac : p->src_mac,
-                              p->has_neigh_mac && p->neigh_sure);
+                              (p->has_neigh_mac && p->neigh_sure ? NEIGH_SURE : 0u) |
+                                      (to_us ? NEIGH_ANSWER : 0u));
         if (!p->neigh_request)
                 return;
         /* With --vlan it is for us to answer: the kernel drops tagged requests it has no device for. */
-        if (!is_source(g, &ip) || (!g->devs[dev].vlan && kernel_owns(g, &ip)))
+        if (!eng_is_source(g, &ip) || (!g->devs[dev].vlan && kernel_owns(g, &ip)))
                 return;
-        struct wire_hop hop = hop_back(g, dev, p);
+        struct wire_hop hop = hop_back(g, dev, p->src_mac);
         struct reply *x = reply_slot(r, dev);
         size_t len = x ? wire_build_neigh_reply(x->bytes, REPLY_MAX, &hop, &ip, &p->src) : 0;
         if (len)
@@ -254,7 +328,7 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
         }
         switch (scan_syn.classify(&p, &g->key, (uint32_t)(r->now_ns / 1000), &a)) {
         case SCAN_ANSWER:
-                take_answer(r, dev, &p, &a);
+                take_answer(r, dev, &a);
                 break;
         case SCAN_FORGED:
                 COUNT(r->count->forged, 1);
@@ -267,32 +341,61 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
 /* Everything that had arrived by then was looked at, and what was found is in the ring: released after it. */
 static void caught_up(struct rx *r, uint64_t until_ns)
 {
-        if (!r->gave_up)
-                atomic_store_explicit(&r->g->rx_caught_up_ns[r->id], until_ns, memory_order_release);
+        if (r->gave_up || until_ns <= r->caught_up_ns)
+                return;
+        r->caught_up_ns = until_ns;
+        atomic_store_explicit(&r->g->rx_caught_up_ns[r->id], until_ns, memory_order_release);
 }
 
-static bool take_burst(struct rx *r, unsigned dev)
+/* Answers that the back-end has checked itself. *until_ns is lowered to the time up to which all were taken.
+ */
+static bool take_answers(struct rx *r, unsigned dev, uint64_t *until_ns)
+{
+        struct answer a[ANSWERS];
+        uint64_t stamp_ns[ANSWERS], closed = 0;
+        struct io *io = &r->g->devs[dev].rx[r->id];
+        unsigned n = io->ops->rx_answers ? io->ops->rx_answers(io->st, a, stamp_ns, ANSWERS) : 0;
+        for (unsigned i = 0; i < n; i++) {
+                r->now_ns = stamp_ns[i];
+                take_answer(r, dev, &a[i]);
+                closed += a[i].rst_sent;
+        }
+        if (n == ANSWERS)
+                *until_ns = MIN(*until_ns, stamp_ns[n - 1]);
+        if (n)
+                eng_charge_closed(r->g);
+        COUNT(r->count->replies, closed);
+        COUNT(r->count->frames, n);
+        return n > 0;
+}
+
+static bool take_frames(struct rx *r, unsigned dev, uint64_t *until_ns)
 {
         struct frame f[ENG_BATCH];
-        struct eng *g = r->g;
-        struct io *io = &g->devs[dev].rx[r->id];
-        uint64_t before_ns = clock_mono_ns();
+        struct io *io = &r->g->devs[dev].rx[r->id];
         unsigned n = io_rx_burst(io, f, ENG_BATCH);
-        if (!n)
+        if (!n) { /* but the kernel may hold some back */
+                *until_ns = *until_ns > HELD_NS ? MIN(*until_ns, r->turn_ns - HELD_NS) : 0;
                 return false;
-        r->now_ns = before_ns;
-        r->wall_ns = clock_wall_ns();
+        }
+        r->now_ns = r->turn_ns;
         for (unsigned i = 0; i < n; i++)
                 take_frame(r, dev, &f[i]);
-        uint64_t stamp_ns = f[n - 1].stamp_ns;
+        *until_ns = MIN(*until_ns, f[n - 1].stamp_ns);
         io_rx_done(io, f, n);
-        if (g->n_devs == 1 && stamp_ns)
-                caught_up(r, MIN(stamp_ns, before_ns)); /* a clock set back must not settle the future */
         COUNT(r->count->frames, n);
-        /* Only the one who fills the ring can be relied on to see it fill: the writer may sit in a write. */
-        if (ring_fill(&g->found[r->id]) > ring_capacity(&g->found[r->id]) / 2)
-                atomic_store_explicit(&g->tx_pause, true, memory_order_relaxed);
         return true;
+}
+
+static bool take_burst(struct rx *r, unsigned dev, uint64_t *until_ns)
+{
+        struct eng *g = r->g;
+        bool any = take_answers(r, dev, until_ns);
+        any |= take_frames(r, dev, until_ns);
+        /* Only the one who fills the ring can be relied on to see it fill: the writer may sit in a write. */
+        if (any && ring_fill(&g->found[r->id]) > ring_capacity(&g->found[r->id]) / 2)
+                atomic_store_explicit(&g->tx_pause, true, memory_order_relaxed);
+        return any;
 }
 
 static void idle(struct rx *r, struct dev *d, uint64_t now)
@@ -310,15 +413,16 @@ static void run(struct rx *r)
         struct eng *g = r->g;
         unsigned turn = 0;
         while (!atomic_load_explicit(&g->rx_quit, memory_order_relaxed)) {
-                uint64_t now = clock_mono_ns();
+                uint64_t until_ns = r->turn_ns = clock_mono_ns();
                 bool any = false;
+                r->wall_ns = clock_wall_ns();
                 for (unsigned d = 0; d < g->n_devs; d++)
-                        any |= g->devs[d].rx_ops && !g->devs[d].rx_shared && take_burst(r, d);
+                        any |= g->devs[d].rx_ops && !g->devs[d].rx_shared && take_burst(r, d, &until_ns);
+                caught_up(r, until_ns); /* a clock set back must not settle the future */
                 send_replies(r, !any);
                 if (any)
                         continue;
-                caught_up(r, now - HELD_NS);
-                idle(r, &g->devs[turn++ % g->n_devs], now);
+                idle(r, &g->devs[turn++ % g->n_devs], r->turn_ns);
         }
 }
 
@@ -327,6 +431,7 @@ void *rx_thread(void *arg)
         const struct tx_arg *a = arg;
         struct rx r = {.g = a->eng, .id = a->id, .count = &a->eng->rx_count[a->id]};
         prctl(PR_SET_TIMERSLACK, 1);
+        eng_place(a->eng, false, a->id);
         r.replies = calloc(REPLY_QUEUE, sizeof(*r.replies));
         if (r.replies)
                 run(&r);

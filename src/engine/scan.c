@@ -4,13 +4,14 @@
  * them: signals, neighbours, status, time limits; in the end it waits for late answers and takes everything
  * down.
  */
-#include "eng.h"
+#include "steer.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 
 enum { TICK_NS = 5000000 };
+static const uint64_t ROUND_NS = NS_PER_S; /* --infinite: of a round that sent nothing */
 
 struct threads {
         pthread_t tx[ENG_TX_MAX], rx[ENG_RX_MAX], writer;
@@ -48,6 +49,7 @@ static void look_after(struct eng *g, struct threads *t)
         eng_ask_neighbours(g, now);
         eng_watch_links(g, now);
         eng_proof_watch(g, now);
+        steer_tick(g->steer, g, now);
         if (atomic_load(&g->tx_pause)) {
                 COUNT(g->pauses, 1);
                 COUNT(g->pause_ns, TICK_NS);
@@ -151,15 +153,33 @@ static void next_round(struct eng *g)
         pthread_mutex_unlock(&g->round_lock);
 }
 
+static uint64_t probes_sent(struct eng *g)
+{
+        uint64_t n = 0;
+        for (unsigned i = 0; i < g->n_tx; i++)
+                n += atomic_load(&g->tx_count[i].probes);
+        return n;
+}
+
+/* A round in which nothing could be sent took no turns, so nothing else holds it up. */
+static void pace(struct eng *g, struct threads *t, uint64_t began_ns, uint64_t sent_before)
+{
+        while (probes_sent(g) == sent_before && !atomic_load(&g->stop) &&
+               clock_mono_ns() - began_ns < ROUND_NS)
+                look_after(g, t);
+}
+
 static int send_all(struct eng *g, struct threads *t, struct err *e)
 {
         for (;;) {
+                uint64_t began_ns = clock_mono_ns(), sent_before = probes_sent(g);
                 if (start_tx(g, t, e))
                         return -1;
                 while (atomic_load(&g->tx_running) && !atomic_load(&g->hurry))
                         look_after(g, t);
                 if (!g->conf->infinite || atomic_load(&g->stop))
                         return 0;
+                pace(g, t, began_ns, sent_before);
                 join_tx(g, t);
                 next_round(g);
         }

@@ -51,6 +51,7 @@ static bool round_trip(const struct ip_addr *us, const struct target *who, bool 
         struct wire_hop hop = {.link = LINK_RAW};
         struct probe_template tmpl;
         struct patch patch;
+        static struct target_batch one;
         struct pkt p;
         struct answer a;
         struct err e;
@@ -58,7 +59,12 @@ static bool round_trip(const struct ip_addr *us, const struct target *who, bool 
         rand_bytes(&key.cookie, sizeof(key.cookie));
         if (scan_syn.prepare(&tmpl, &conf, &hop, &source, &e))
                 return false;
-        scan_syn.patch(&patch, &tmpl, who, 1, key.cookie, 1);
+        one.family = who->ip.family;
+        one.n = 1;
+        one.lo[0] = who->ip.lo;
+        one.hi[0] = who->ip.hi;
+        one.flat[0] = who->port;
+        scan_syn.patch(&patch, &tmpl, &one, key.cookie, hop.them_mac, 0, 1);
         wire_stamp(syn, &tmpl, &patch);
         size_t n = answer_of(syn, tmpl.len, forged, reply, sizeof(reply));
         if (!n || wire_decode(&p, span_of(reply, n), LINK_RAW, false, 0) != WIRE_OK)

@@ -3,7 +3,7 @@
  * status: what a person, or a program with --status-json, is told while the scan runs and when it ends. Only
  * counters are read; nothing here slows a packet thread.
  */
-#include "eng.h"
+#include "steer.h"
 #include <stdio.h>
 
 static uint64_t get(const _Atomic uint64_t *c)
@@ -20,6 +20,7 @@ static void add_io(struct totals *t, struct io *io)
         t->missed += s.rx_missed;
         t->tx_errors += s.tx_errors;
         t->tx_again += s.tx_again;
+        t->rst_lost += s.rst_lost;
         if (s.last_error)
                 t->last_error = s.last_error;
 }
@@ -49,6 +50,7 @@ void eng_totals(struct eng *g, struct totals *t)
         }
         for (unsigned d = 0; d < g->n_devs; d++) {
                 t->unseen += get(&g->devs[d].proof.unseen);
+                t->link_missed += get(&g->devs[d].rx_missed);
                 for (unsigned i = 0; i < g->n_tx; i++)
                         add_io(t, &g->devs[d].tx[i]);
                 for (unsigned i = 0; i < g->n_rx; i++) {
@@ -56,6 +58,8 @@ void eng_totals(struct eng *g, struct totals *t)
                         add_io(t, &g->devs[d].reply[i]);
                 }
         }
+        t->replies -= MIN(t->replies, t->rst_lost); /* they did not leave after all */
+        t->replies_dropped += t->rst_lost;
 }
 
 static double percent_done(struct eng *g)
@@ -84,6 +88,7 @@ static const char *links_out(const struct eng *g, char *text, size_t cap)
 static void json_line(struct eng *g, const struct status *s, const struct totals *t, double percent,
                       double left_s)
 {
+        char more[STEER_JSON_MAX];
         char out[ENG_DEVS_MAX * 100]; /* names of 15 bytes, each perhaps escaped */
         fprintf(stderr,
                 "{\"state\":\"%s\",\"elapsed_s\":%.3f,\"rate_pps\":%.1f,\"percent\":%.3f,\"remaining_s\":%."
@@ -92,9 +97,10 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 "\"answers\":%llu,"
                 "\"forged\":%llu,\"malformed\":%llu},"
                 "\"found\":{\"open\":%llu,\"closed\":%llu,\"filtered\":%llu,\"duplicates\":%llu},"
-                "\"drops\":{\"kernel\":%llu,\"send_errors\":%llu,\"not_left\":%llu,\"replies\":%llu},"
+                "\"drops\":{\"kernel\":%llu,\"interface\":%llu,\"send_errors\":%llu,\"not_left\":%llu,"
+                "\"replies\":%llu},"
                 "\"unreachable\":%llu,\"unresolved\":%llu,\"stalls\":%llu,\"stall_ms\":%llu,"
-                "\"links_out\":[%s]}\n",
+                "\"links_out\":[%s],%s}\n",
                 s->waiting                  ? "waiting"
                 : atomic_load(&g->link_out) ? "link-down"
                 : atomic_load(&g->tx_pause) ? "paused"
@@ -105,11 +111,12 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 (unsigned long long)(t->bad[WIRE_SHORT] + t->bad[WIRE_BADSUM]),
                 (unsigned long long)get(&g->tally.open), (unsigned long long)get(&g->tally.closed),
                 (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
-                (unsigned long long)t->missed, (unsigned long long)t->tx_errors,
-                (unsigned long long)t->unseen, (unsigned long long)t->replies_dropped,
-                (unsigned long long)t->unreachable, (unsigned long long)t->unresolved,
-                (unsigned long long)get(&g->rate.stalls),
-                (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS), links_out(g, out, sizeof(out)));
+                (unsigned long long)t->missed, (unsigned long long)t->link_missed,
+                (unsigned long long)t->tx_errors, (unsigned long long)t->unseen,
+                (unsigned long long)t->replies_dropped, (unsigned long long)t->unreachable,
+                (unsigned long long)t->unresolved, (unsigned long long)get(&g->rate.stalls),
+                (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS), links_out(g, out, sizeof(out)),
+                steer_json(g->steer, g, more));
 }
 
 static void duration(struct wr *w, double s)
@@ -148,8 +155,8 @@ static void text_line(struct eng *g, const struct status *s, const struct totals
                 wr_str(&w, " left");
         }
         wr_fmt(&w, ", found %llu", (unsigned long long)get(&g->tally.open));
-        if (t->missed)
-                wr_fmt(&w, ", LOST %llu in the kernel", (unsigned long long)t->missed);
+        if (t->missed + t->link_missed)
+                wr_fmt(&w, ", LOST %llu in the kernel", (unsigned long long)(t->missed + t->link_missed));
         if (t->tx_errors)
                 wr_fmt(&w, ", %llu not sent", (unsigned long long)t->tx_errors);
         if (t->unseen)
@@ -220,6 +227,12 @@ static void summary_extra(struct eng *g, const struct totals *t)
                 log_say(LOG_WARN,
                         "%llu received frames were lost in the kernel: answers may be missing; lower --rate",
                         (unsigned long long)t->missed);
+        if (t->link_missed)
+                log_say(LOG_WARN,
+                        "%llu received frames found no room in the ring of the interface: answers may be "
+                        "missing; "
+                        "lower --rate, or make the ring larger (ethtool -G)",
+                        (unsigned long long)t->link_missed);
         if (t->tx_errors)
                 log_say(LOG_WARN, "%llu frames could not be sent (%s)", (unsigned long long)t->tx_errors,
                         strerror(t->last_error));
@@ -250,12 +263,12 @@ void status_summary(struct eng *g, enum stop_why why, bool complete)
                                             "interrupted",
                                             "--max-runtime reached",
                                             "--max-results reached",
-
                                             "the reader of a pipe went away",
                                             "failed",
                                             "ended without its interface"};
         struct totals t;
         double elapsed = (double)(clock_mono_ns() - g->start_ns) / 1e9;
+        eng_count_link_drops(g);
         eng_totals(g, &t);
         log_status("");
         if (g->conf->status_json) {
@@ -273,6 +286,7 @@ void status_summary(struct eng *g, enum stop_why why, bool complete)
                 (unsigned long long)(t.forged + t.bad[WIRE_SHORT] + t.bad[WIRE_BADSUM]),
                 (unsigned long long)t.missed, elapsed + (double)g->base_elapsed_ns / 1e9);
         summary_extra(g, &t);
+        steer_summary(g->steer, g);
         if (!complete && g->conf->checkpoint_file)
                 log_say(LOG_INFO, "go on with  trawl --resume %s", g->conf->checkpoint_file);
 }

@@ -9,26 +9,27 @@
  * The thread owes everything from the lowest first position of its blocks on; blocks.c keeps the queues.
  */
 #include "blocks.h"
+#include "send.h"
+#include "steer.h"
 #include <stdlib.h>
 #include <sys/prctl.h>
 
 enum {
         BLOCK_MIN = 16,
         BLOCK_MAX = 4096,
-        CHUNK_NS = 250000,
         NAP_NS = 100000,
-        FULL_NS = 2000000, /* a ring that is only full moves within this; a link that is down does not */
-        REST_NS = 2000000,
-        PAUSE_NS = 50000000,   /* so long in one batch: the link was down, not this machine busy */
+        CANARIES = 16,
         FLIGHT_NS = 1000000000 /* an answer may have been under way so long when its link went down */
 };
 
 struct parked { /* waits for its next hop's MAC */
-        struct tgt_probe probe;
+        struct target who;
+        uint64_t pos;
         uint16_t path;
         unsigned held; /* the block it belongs to */
 };
 struct tx {
+        struct sender send;
         struct eng *g;
         unsigned id;
         struct counters *count;
@@ -38,14 +39,9 @@ struct tx {
         struct parked *parked;
         size_t n_parked, cap_parked;
         uint64_t parked_look_ns;
-        uint64_t outages; /* that were made good */
+        uint64_t since_ns; /* what was sent since then may have missed its answers; UINT64_MAX: nothing */
         bool exhausted;
 };
-
-static bool stopping(const struct eng *g)
-{
-        return atomic_load_explicit(&((struct eng *)g)->stop, memory_order_relaxed) != STOP_NO;
-}
 
 /* The receive side has looked at everything that had arrived by then. */
 static uint64_t caught_up_ns(struct eng *g)
@@ -59,181 +55,31 @@ static uint64_t caught_up_ns(struct eng *g)
 /* Answers that an interface missed while it was down are not late: their targets are asked again first. */
 static void settle(struct tx *t)
 {
-        if (atomic_load(&t->g->link_out) || atomic_load(&t->g->outages) != t->outages)
+        if (atomic_load(&t->g->link_out) || t->since_ns != UINT64_MAX ||
+            atomic_load(&t->g->recall_since_ns[t->id]) != UINT64_MAX)
                 return;
         blocks_settle(&t->blocks, caught_up_ns(t->g));
 }
 
-/* Waits until at least one frame may leave; returns how many of `want` may. 0: the scan is being stopped. */
-static unsigned wait_turn(struct tx *t, unsigned want)
+static void idle(void *tx)
 {
-        struct eng *g = t->g;
-        uint64_t yield_until = 0; /* replies go first, but not all the time: two frames' worth of it */
-        for (;;) {
-                uint64_t now = clock_mono_ns();
-                if (stopping(g))
-                        return 0;
-                if (atomic_load_explicit(&g->tx_pause, memory_order_relaxed)) {
-                        clock_sleep_until(now + NS_PER_MS);
-                        if (!atomic_load_explicit(&g->tx_pause, memory_order_relaxed))
-                                rate_restart(&g->rate, clock_mono_ns());
-                        settle(t);
-                        continue;
-                }
-                if (atomic_load_explicit(&g->rate.replies_waiting, memory_order_relaxed)) {
-                        if (!yield_until)
-                                yield_until = now + NAP_NS + (uint64_t)(2e9 / rate_pps(&g->rate));
-                        if (now < yield_until) {
-                                clock_sleep_until(MIN(now + NAP_NS / 4, yield_until));
-                                continue;
-                        }
-                }
-                unsigned n = rate_take(&g->rate, want, now);
-                if (n)
-                        return n;
-                double chunk = rate_pps(&g->rate) * CHUNK_NS / 1e9;
-                unsigned frames = chunk < 1 ? 1 : chunk > want ? want : (unsigned)chunk;
-                clock_sleep_until(MIN(rate_when(&g->rate, frames), now + 50 * NS_PER_MS));
-        }
+        settle(tx);
 }
 
-static void park(struct tx *t, const struct tgt_probe *p, uint16_t path)
+static void park(void *tx, const struct target *who, uint64_t pos, uint16_t path)
 {
+        struct tx *t = tx;
         assert(t->n_parked < t->cap_parked);
         if (t->now_held == HELD_NONE)
                 t->now_held = blocks_hold(&t->blocks, t->now);
         t->blocks.held[t->now_held].waiting++;
-        t->parked[t->n_parked++] = (struct parked){*p, path, t->now_held};
+        t->parked[t->n_parked++] = (struct parked){*who, pos, path, t->now_held};
         atomic_store_explicit(&t->count->parked, t->n_parked, memory_order_relaxed);
-}
-
-/* Next hop's MAC for one target. NEIGH_ASKING: not known yet. */
-static enum io_neigh_state find_mac(struct tx *t, const struct target *who, uint16_t id, uint8_t mac[6])
-{
-        struct path *path = &t->g->paths[id];
-        if (path->mac_known || path->kind == ROUTE_GATEWAY) {
-                uint64_t word = atomic_load_explicit(&path->mac, memory_order_relaxed);
-                memcpy(mac, &word, 6);
-                return NEIGH_KNOWN;
-        }
-        struct ip_addr hop = who->ip;
-        hop.zone = 0;
-        return io_neigh_find(t->g->neigh, t->id, t->g->devs[path->dev].ifindex, &hop, mac);
-}
-
-/* Kicks until all that was handed in has left: not before that does a probe count as sent. A full ring
- * empties in microseconds, so at first it asks again at once; when nothing moves it sleeps in between.
- * Returns how many frames are left because the scan is being stopped. */
-static unsigned kick_out(const struct eng *g, struct io *io)
-{
-        struct io_stats s = {0};
-        uint64_t waiting = 0, since_ns = 0;
-        for (;;) {
-                io_tx_kick(io);
-                io->ops->stats(io->st, &s);
-                if (!s.tx_waiting || stopping(g))
-                        return (unsigned)s.tx_waiting;
-                uint64_t now = clock_mono_ns();
-                if (s.tx_waiting != waiting)
-                        since_ns = now;
-                waiting = s.tx_waiting;
-                if (now - since_ns > FULL_NS)
-                        clock_sleep_until(now + REST_NS);
-        }
-}
-
-/* Returns how many have left: all, unless the scan is being stopped. */
-static unsigned send_one_path(struct tx *t, uint16_t id, const struct target *who, const uint8_t (*mac)[6],
-                              unsigned n)
-{
-        struct eng *g = t->g;
-        struct path *path = &g->paths[id];
-        struct io *io = &g->devs[path->dev].tx[t->id];
-        struct patch patch[ENG_BATCH];
-        struct frame f[ENG_BATCH];
-        unsigned done = 0, left = 0;
-        scan_syn.patch(patch, &path->tmpl, who, n, g->key.cookie, (uint32_t)(clock_mono_ns() / 1000));
-        while (done < n && !left) {
-                unsigned got = io_tx_reserve(io, f, n - done);
-                for (unsigned i = 0; i < got; i++) {
-                        struct patch *p = &patch[done + i];
-                        p->path = id;
-                        memcpy(p->mac, mac[done + i], 6);
-                        wire_stamp(f[i].data, &path->tmpl, p);
-                        f[i].len = path->tmpl.len;
-                }
-                io_tx_commit(io, f, got);
-                done += got;
-                left = kick_out(g, io);
-        }
-        return done - left;
-}
-
-/* n targets whose tokens were taken: grouped by path in runs, sent in order. False: not all, for the scan is
- * being stopped. */
-static bool send_batch(struct tx *t, const struct tgt_probe *p, const uint16_t *path, const uint8_t (*mac)[6],
-                       unsigned n)
-{
-        struct target who[ENG_BATCH];
-        uint64_t began = clock_mono_ns();
-        unsigned sent = 0;
-        for (unsigned i = 0, run; i < n && sent == i; i += run) {
-                for (run = 0; i + run < n && path[i + run] == path[i]; run++)
-                        who[run] = p[i + run].who;
-                sent += send_one_path(t, path[i], who, mac + i, run);
-        }
-        uint64_t now = clock_mono_ns();
-        atomic_store_explicit(&t->g->last_send_ns, now, memory_order_relaxed);
-        COUNT(t->count->probes, sent);
-        if (now - began > PAUSE_NS)
-                rate_restart(&t->g->rate, now);
-        return sent == n;
-}
-
-/* Keeps what can be sent now; the rest is parked, unreachable or (retries) answered. Returns how many are
- * left. */
-static unsigned choose(struct tx *t, struct tgt_probe *p, uint16_t *path, uint8_t (*mac)[6], unsigned n,
-                       bool retry)
-{
-        unsigned kept = 0;
-        for (unsigned i = 0; i < n; i++) {
-                if (retry && window_answered(&t->g->window, p[i].pos))
-                        continue;
-                uint16_t id = eng_path_of(t->g, &p[i].who.ip, p[i].pos);
-                if (id == ENG_NO_PATH) {
-                        if (!retry)
-                                COUNT(t->count->unreachable, 1);
-                        continue;
-                }
-                enum io_neigh_state s = find_mac(t, &p[i].who, id, mac[kept]);
-                if (s == NEIGH_KNOWN) {
-                        p[kept] = p[i];
-                        path[kept++] = id;
-                } else if (!retry && s != NEIGH_DEAD) {
-                        park(t, &p[i], id);
-                } else {
-                        COUNT(t->count->unresolved, 1);
-                }
-        }
-        return kept;
-}
-
-static bool send_paced(struct tx *t, struct tgt_probe *p, uint16_t *path, uint8_t (*mac)[6], unsigned n)
-{
-        for (unsigned done = 0; done < n;) {
-                unsigned may = wait_turn(t, n - done);
-                if (!may)
-                        return false;
-                if (!send_batch(t, p + done, path + done, (const uint8_t(*)[6])(mac + done), may))
-                        return false;
-                done += may;
-        }
-        return true;
 }
 
 static bool parked_full(const struct tx *t)
 {
-        return t->n_parked + ENG_BATCH > t->cap_parked;
+        return t->n_parked + 2 * BATCH_MAX > t->cap_parked;
 }
 
 static void note_sent(struct eng *g, uint64_t from, uint64_t end)
@@ -243,31 +89,56 @@ static void note_sent(struct eng *g, uint64_t from, uint64_t end)
                 window_sent(&g->window, p, now_ms);
 }
 
+/* One burst's worth of targets, of one family. */
+static bool send_family(struct tx *t, struct routed *r, bool retry)
+{
+        if (!retry)
+                COUNT(t->count->targets, r->b.n);
+        send_route(&t->send, r, retry);
+        if (retry)
+                COUNT(t->count->retries, r->b.n);
+        return send_targets(&t->send, r);
+}
+
 /* Sends positions [first, end). Returns the position up to which all were dealt with. */
 static uint64_t send_span(struct tx *t, uint64_t first, uint64_t end, bool retry)
 {
         struct eng *g = t->g;
-        struct tgt_probe p[ENG_BATCH];
-        uint16_t path[ENG_BATCH];
-        uint8_t mac[ENG_BATCH][6];
+        struct routed *v4 = &t->send.v4, *v6 = &t->send.v6;
         double per_ms = rate_pps(&g->rate) / 1000;
-        unsigned most = per_ms >= ENG_BATCH ? ENG_BATCH : per_ms < 1 ? 1 : (unsigned)per_ms;
+        unsigned most = per_ms >= BATCH_MAX ? BATCH_MAX : per_ms < 1 ? 1 : (unsigned)per_ms;
         for (uint64_t pos = first; pos < end;) {
                 uint64_t from = pos;
-                if (stopping(g) || (!retry && parked_full(t)))
-                        return pos;
-                unsigned n = tgt_generate(g->plan, eng_order(g), &pos, end, 1, p, most);
-                if (!retry) {
+                if (send_stopping(g))
+                        return first; /* what was handed in may not have left */
+                if (!retry && parked_full(t))
+                        return send_flush(&t->send) ? pos : first;
+                v4->b.n = v6->b.n = 0;
+                tgt_generate(g->plan, eng_order(g), &pos, end, most, &v4->b, &v6->b);
+                if (!retry)
                         note_sent(g, from, pos);
-                        COUNT(t->count->targets, n);
-                }
-                unsigned kept = choose(t, p, path, mac, n, retry);
-                if (kept && !send_paced(t, p, path, mac, kept))
-                        return from;
-                if (retry)
-                        COUNT(t->count->retries, kept);
+                if (!send_family(t, v4, retry) || !send_family(t, v6, retry))
+                        return first;
         }
-        return end;
+        return send_flush(&t->send) ? end : first;
+}
+
+/* A parked target whose next hop is known now. */
+static bool send_parked(struct tx *t, const struct parked *x, uint64_t mac)
+{
+        struct routed *r = x->who.ip.family == 4 ? &t->send.v4 : &t->send.v6;
+        struct target_batch *b = &r->b;
+        b->n = 1;
+        b->family = x->who.ip.family;
+        b->pos[0] = x->pos;
+        b->lo[0] = x->who.ip.lo;
+        b->hi[0] = x->who.ip.hi;
+        b->zone[0] = x->who.ip.zone;
+        b->flat[0] = tgt_flat_port(&x->who);
+        r->path[0] = x->path;
+        r->mac[0] = mac;
+        r->same_path = r->same_mac = true;
+        return send_targets(&t->send, r) && send_flush(&t->send);
 }
 
 /* Parked targets whose next hop has answered meanwhile, or is given up. False: nothing moved. */
@@ -278,11 +149,11 @@ static bool look_at_parked(struct tx *t, uint64_t now_ns)
                 return false;
         t->parked_look_ns = now_ns + 20 * NS_PER_MS;
         t->n_parked = 0;
-        for (; i < n && !stopping(t->g); i++) {
+        for (; i < n && !send_stopping(t->g); i++) {
                 struct parked x = t->parked[i]; /* keeping one overwrites only what was read */
-                uint8_t mac[1][6];
-                enum io_neigh_state s = find_mac(t, &x.probe.who, x.path, mac[0]);
-                if (s == NEIGH_KNOWN && !send_paced(t, &x.probe, &x.path, mac, 1))
+                uint64_t mac;
+                enum io_neigh_state s = send_find_mac(&t->send, &x.who, x.path, &mac);
+                if (s == NEIGH_KNOWN && !send_parked(t, &x, mac))
                         break;
                 if (s == NEIGH_DEAD)
                         COUNT(t->count->unresolved, 1);
@@ -296,6 +167,26 @@ static bool look_at_parked(struct tx *t, uint64_t now_ns)
                 t->parked[t->n_parked++] = t->parked[i++];
         atomic_store_explicit(&t->count->parked, t->n_parked, memory_order_relaxed);
         return moved;
+}
+
+/* Targets known to answer are probed again, as --rate auto wants it: first of all, or they would tell of a
+ * moment that is over. */
+static void send_canaries(struct tx *t)
+{
+        struct eng *g = t->g;
+        struct canary_call call[CANARIES];
+        unsigned n = steer_due(g->steer, t->id, call, CANARIES);
+        for (unsigned i = 0; i < n && !send_stopping(g); i++) {
+                struct parked x = {.pos = tgt_order_pos(eng_order(g), call[i].index)};
+                uint64_t mac;
+                tgt_plan_pick(g->plan, call[i].index, &x.who);
+                x.path = eng_path_of(g, &x.who.ip, x.pos);
+                if (x.path == ENG_NO_PATH || send_find_mac(&t->send, &x.who, x.path, &mac) != NEIGH_KNOWN)
+                        continue;
+                steer_sent(g->steer, &call[i], clock_mono_ns());
+                if (send_parked(t, &x, mac))
+                        COUNT(t->count->retries, 1);
+        }
 }
 
 static unsigned block_size(const struct eng *g)
@@ -342,7 +233,7 @@ static bool new_block(struct tx *t)
                 return false;
         for (uint64_t pos = t->now.first; pos < t->now.end;) {
                 pos = send_span(t, pos, t->now.end, false);
-                if (stopping(t->g))
+                if (send_stopping(t->g))
                         return true; /* the whole block stays owed */
                 if (pos < t->now.end && !look_at_parked(t, clock_mono_ns()))
                         clock_sleep_until(clock_mono_ns() + NS_PER_MS);
@@ -362,25 +253,29 @@ static bool new_block(struct tx *t)
 static void make_good(struct tx *t)
 {
         struct eng *g = t->g;
-        uint64_t n = atomic_load(&g->outages), since = atomic_load(&g->outage_since_ns) - FLIGHT_NS;
         unsigned at = 0;
-        if (n == t->outages || atomic_load(&g->link_out))
+        if (atomic_load(&g->link_out))
                 return;
-        for (struct block *b; (b = blocks_recall(&t->blocks, since, &at));) {
+        uint64_t recall_ns = atomic_exchange(&g->recall_since_ns[t->id], UINT64_MAX);
+        t->since_ns = MIN(t->since_ns, recall_ns);
+        if (t->since_ns == UINT64_MAX)
+                return;
+        for (struct block *b; (b = blocks_recall(&t->blocks, t->since_ns - FLIGHT_NS, &at));) {
                 if (send_span(t, b->first, b->end, true) != b->end)
                         return; /* stopped: all of it stays owed */
                 blocks_recalled(&t->blocks, b, clock_mono_ns());
         }
-        t->outages = n;
+        t->since_ns = UINT64_MAX;
 }
 
 static void run(struct tx *t)
 {
         struct eng *g = t->g;
-        while (!stopping(g) && !(t->exhausted && !blocks_retries_left(&t->blocks))) {
+        while (!send_stopping(g) && !(t->exhausted && !blocks_retries_left(&t->blocks))) {
                 uint64_t now = clock_mono_ns();
                 make_good(t);
                 settle(t);
+                send_canaries(t);
                 bool moved = look_at_parked(t, now);
                 if (!due_retry(t, now) && !new_block(t) && !moved)
                         clock_sleep_until(
@@ -399,14 +294,21 @@ void *tx_thread(void *arg)
 {
         const struct tx_arg *a = arg;
         struct eng *g = a->eng;
-        struct tx *t = calloc(1, sizeof(*t));
+        size_t size = (sizeof(struct tx) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+        struct tx *t = aligned_alloc(CACHE_LINE, size);
         prctl(PR_SET_TIMERSLACK, 1);
+        eng_place(g, true, a->id);
         if (t) {
-                t->g = g;
-                t->id = a->id;
-                t->count = &g->tx_count[a->id];
-                t->outages = atomic_load(&g->outages);
-                t->cap_parked = MAX((size_t)g->conf->neigh_queue / g->n_tx, (size_t)(2 * ENG_BATCH));
+                memset(t, 0, size);
+                t->g = t->send.g = g;
+                t->id = t->send.id = a->id;
+                t->count = t->send.count = &g->tx_count[a->id];
+                t->send.park = park;
+                t->send.idle = idle;
+                t->send.owner = t;
+                t->since_ns = UINT64_MAX;
+                atomic_store(&g->recall_since_ns[t->id], UINT64_MAX); /* it has sent nothing yet */
+                t->cap_parked = MAX((size_t)g->conf->neigh_queue / g->n_tx, (size_t)(4 * BATCH_MAX));
                 t->parked = calloc(t->cap_parked, sizeof(*t->parked));
         }
         if (t && t->parked && !blocks_init(&t->blocks, g, a->id)) {

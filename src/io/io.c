@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-const struct io_ops *const io_table[] = {&io_afpacket_ops, &io_rawip_ops, &io_pcap_ops, &io_file_ops,
-                                         &io_null_ops,     &io_loop_ops,  NULL};
+const struct io_ops *const io_table[] = {
+        &io_xdp_ops,    &io_afxdp_ops, &io_afpacket_ops, &io_rawip_ops, &io_pcap_ops,
+        &io_pfring_ops, &io_file_ops,  &io_null_ops,     &io_loop_ops,  NULL};
 
 const struct io_ops *io_by_name(const char *name)
 {

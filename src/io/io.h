@@ -23,8 +23,12 @@ struct io_conf {
         unsigned queue, n_queues, fanout_id;
         /* receive: a frame is wanted when it is ARP, NDP, or ICMP or TCP to one of these */
         const struct io_span *ours;
-        unsigned n_ours;      /* 0: everything is wanted */
-        bool all_protocols;   /* receive: to our addresses, whatever the protocol or port (--pcap) */
+        unsigned n_ours;    /* 0: everything is wanted */
+        bool all_protocols; /* receive: to our addresses, whatever the protocol or port (--pcap) */
+        /* receive, back-ends with rx_answers: the key their cookie check needs, and whether they are to close
+         * (RST) what answered with SYN-ACK */
+        const struct hash_key *cookie;
+        bool close_open;
         const char *bpf_text; /* --bpf: an extra pcap filter, ANDed; NULL */
         enum wire_link link;  /* `file`, `null`, `loop` transmit: what to pretend to be */
 };
@@ -39,8 +43,10 @@ struct io_caps {
 struct io_stats {
         uint64_t tx, tx_bytes, tx_again /* would block, tried again */, tx_errors;
         uint64_t rx, rx_bytes, rx_missed /* dropped by the kernel for want of room */;
+        uint64_t rst_lost;   /* RSTs sent below that the link had no room for */
         uint64_t tx_waiting; /* handed in, but found no room at the last kick */
         int last_error;      /* errno of the last refused send */
+        const char *note;    /* what the back-end decided on its own, one line for people; NULL: nothing */
 };
 struct io_ops {
         const char *name, *summary;
@@ -59,6 +65,19 @@ struct io_ops {
         unsigned (*tx_reserve)(void *st, struct frame *, unsigned n);
         void (*tx_commit)(void *st, const struct frame *, unsigned n);
         void (*tx_kick)(void *st);
+        /* transmit, optional (NULL): back-ends that make the frames themselves. tx_template tells the
+         * template of a path before its first patch (control path; again when it changed). tx_patch takes up
+         * to n patches of paths with the same layout, in order, and returns how many (fewer: no room, kick
+         * and try again). */
+        int (*tx_template)(void *st, uint16_t path, const struct probe_template *, struct err *);
+        unsigned (*tx_patch)(void *st, const struct patch *, unsigned n);
+        /* receive, optional: answers that were checked below (cookie and all), besides the frames; `stamp_ns`
+         * gets CLOCK_MONOTONIC of each. Returns how many. */
+        unsigned (*rx_answers)(void *st, struct answer *, uint64_t *stamp_ns, unsigned n);
+        /* receive, optional, with rx_answers: how many RSTs have been sent from below, by all queues of the
+         * interface together, since it was opened. Any thread; cheap. */
+        uint64_t (*rx_closed)(void *st);
+        void (*rx_allow)(void *st, uint32_t n); /* so many more of them, until it is called again */
         /* receive: burst lends frames that must be handed back by rx_done in the same order; wait sleeps
          * until a frame may be there (true) or the time has come (false). */
         unsigned (*rx_burst)(void *st, struct frame *, unsigned n);
@@ -71,12 +90,16 @@ struct io {
         struct io_caps caps;
         bool rx; /* opened to receive, else to send */
 };
-extern const struct io_ops *const io_table[];      /* NULL-ended: afpacket rawip pcap file null loop */
+extern const struct io_ops
+        *const io_table[]; /* NULL-ended: xdp afxdp afpacket rawip pcap pfring file null loop */
 const struct io_ops *io_by_name(const char *name); /* NULL: unknown */
 /* Opens a back-end. 0, or -1 with a message that names the back-end, the interface and the mend (permission:
  * run as root or setcap; no such interface: lists those there are). */
 int io_open(struct io *, const struct io_ops *, const struct io_conf *, struct err *);
 void io_close(struct io *); /* closed twice or never opened: nothing happens */
+/* pfring: its names for interfaces, "zc:eth0@2", "dna:eth0", "dna0@1", "eth0@2". The kernel's name goes into
+ * `kernel`, the text without prefix and queue. True: only PF_RING has such names (not the last of these). */
+bool io_pfring_name(const char *name, char *kernel, size_t cap);
 
 static inline unsigned io_tx_reserve(struct io *io, struct frame *f, unsigned n)
 {
@@ -151,6 +174,9 @@ enum io_link_state {
         IO_LINK_GONE /* no interface has this index any more */
 };
 enum io_link_state io_link_look(int ifindex);
+/* The interface listens for questions (ARP, NDP) about one more address until *fd, 0 at first, is closed. One
+ * fd takes many. False: it does not. */
+bool io_listen_for(int *fd, int ifindex, const struct ip_addr *);
 struct io_facts; /* a snapshot */
 int io_facts_load(struct io_facts **, struct err *);
 void io_facts_free(struct io_facts *);
@@ -162,6 +188,7 @@ void io_facts_print(const struct io_facts *, void *stdio_file); /* --iflist: int
 /* What a link itself has counted since it was made (IFLA_STATS64), whoever sent the frames. */
 struct io_link_count {
         uint64_t tx_frames, tx_dropped;
+        uint64_t rx_missed; /* frames that its ring had no room for */
 };
 /* Any time, one thread per snapshot. False: the link is gone, or the kernel does not tell. */
 bool io_link_sent(struct io_facts *, int ifindex, struct io_link_count *);
@@ -197,8 +224,9 @@ int io_route_cut(struct io_facts *, const struct ip_addr *first, const struct ip
 struct io_rung {
         const struct io_ops *ops;
         /* Is it worth opening there? 0, or -1 with the reason in a few words. `local`: the targets are the
-         * host's own addresses. */
-        int (*usable)(const struct io_link *, bool local, struct err *);
+         * host's own addresses. no_kernel: why back-ends that work inside the kernel do not fit this scan
+         * ("": for no reason worth telling); NULL: they do. */
+        int (*usable)(const struct io_link *, bool local, const char *no_kernel, struct err *);
         /* Transmit: how many frames have left the link; compared with what was handed to the back-end.
          * NULL: cannot be told. */
         bool (*proof)(struct io_facts *, int ifindex, struct io_link_count *);
@@ -207,11 +235,12 @@ extern const struct io_rung io_tx_ladder[], io_rx_ladder[]; /* the last has no o
 const struct io_rung *io_rung_of(const struct io_rung *ladder, const struct io_ops *); /* NULL: none */
 struct io_choice {
         const struct io_rung *at; /* NULL: chosen by hand, there is no other */
-        char passed[400];         /* "xdp: why not; …" for each better one; "": this is the best */
+        const char *no_kernel;
+        char passed[400]; /* "xdp: why not; …" for each better one; "": this is the best */
 };
 /* The best rung that is built in and usable; NULL: none. */
 const struct io_ops *io_choose(struct io_choice *, const struct io_rung *ladder, const struct io_link *,
-                               bool local);
+                               bool local, const char *no_kernel);
 /* It did not open for this reason: the next one. NULL: none is left, or the reason would stop them all (no
  * right, no such interface, interface down). */
 const struct io_ops *io_choose_next(struct io_choice *, const struct io_link *, bool local,
@@ -226,6 +255,7 @@ struct io_neigh_conf {
         unsigned tries;     /* questions without an answer until a neighbour is given up */
         uint64_t retry_ns;  /* between two of them */
         uint64_t calm_ns;   /* how long an answer is believed; then its next use asks again */
+        uint64_t dead_ns;   /* how long silence is believed, likewise */
         unsigned n_askers;  /* each of them is one thread, numbered from 0 */
         unsigned n_tellers; /* likewise */
 };
@@ -246,10 +276,13 @@ void io_neigh_free(struct io_neigh *);
 /* Asker. An unknown address becomes a question (NEIGH_FULL: no room to say so, try later). */
 enum io_neigh_state io_neigh_find(struct io_neigh *, unsigned asker, int ifindex, const struct ip_addr *,
                                   uint8_t mac[6]);
-/* Teller. Only addresses that were asked about are listened to. `sure` false: believed when nothing better is
- * known, else it only makes us ask. */
+enum io_neigh_told {
+        NEIGH_SURE = 1,  /* overrides; else believed when nothing better is known, and makes us ask */
+        NEIGH_ANSWER = 2 /* said to us alone, as an answer is; else it is asked about all the same */
+};
+/* Teller. Only addresses that were asked about are listened to. `how`: of enum io_neigh_told. */
 void io_neigh_tell(struct io_neigh *, unsigned teller, int ifindex, const struct ip_addr *,
-                   const uint8_t mac[6], bool sure);
+                   const uint8_t mac[6], unsigned how);
 /* The resolver, all of the rest. Seed: from the kernel's table (RTM_GETNEIGH), what is certain there. */
 int io_neigh_seed(struct io_neigh *, struct io_facts *, uint64_t now_ns, struct err *);
 /* Takes wishes and news in. True: a neighbour that was known has another MAC now. */
@@ -260,6 +293,9 @@ void io_neigh_age(struct io_neigh *, uint64_t now_ns, double most_pps);
  * gone without an answer, in a row. */
 unsigned io_neigh_confirm(struct io_neigh *, int ifindex, const struct ip_addr *);
 void io_neigh_pin(struct io_neigh *, int ifindex, const struct ip_addr *); /* it is never forgotten */
+/* A link goes out, or is back: nobody there can answer meanwhile, so nothing is asked, and nobody given up
+ * for what was asked before it was back. */
+void io_neigh_link(struct io_neigh *, int ifindex, bool out, uint64_t now_ns);
 /* Which requests are due now, at most `most`; counts the try. */
 unsigned io_neigh_due(struct io_neigh *, uint64_t now_ns, struct io_neigh_ask *, unsigned most);
 #endif

@@ -9,7 +9,8 @@
 #include "io.h"
 #include <stdatomic.h>
 
-extern const struct io_ops io_afpacket_ops, io_rawip_ops, io_pcap_ops, io_file_ops, io_null_ops, io_loop_ops;
+extern const struct io_ops io_xdp_ops, io_afxdp_ops, io_afpacket_ops, io_rawip_ops, io_pcap_ops,
+        io_pfring_ops, io_file_ops, io_null_ops, io_loop_ops;
 
 /* ---- counters: written by the thread that owns the handle, read by any ---- */
 struct io_counters {

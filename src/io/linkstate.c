@@ -11,6 +11,7 @@
 #include "io_priv.h"
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -50,6 +51,22 @@ enum io_link_state io_link_look(int ifindex)
         enum io_link_state s = look(fd, (unsigned)ifindex, true);
         close(fd);
         return s;
+}
+
+/* Requests for IPv4 are broadcast; those for IPv6 go to a group of their own (RFC 4861 §2.3, solicited-node),
+ * which the kernel has left together with the address. */
+bool io_listen_for(int *fd, int ifindex, const struct ip_addr *ip)
+{
+        struct packet_mreq m = {.mr_ifindex = ifindex,
+                                .mr_type = PACKET_MR_MULTICAST,
+                                .mr_alen = 6,
+                                .mr_address = {0x33, 0x33, 0xff, (uint8_t)(ip->lo >> 16),
+                                               (uint8_t)(ip->lo >> 8), (uint8_t)ip->lo}};
+        if (ip->family != 6)
+                return true;
+        if (*fd <= 0)
+                *fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+        return *fd > 0 && setsockopt(*fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) == 0;
 }
 
 bool link_lets(struct link_watch *w)

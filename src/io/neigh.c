@@ -7,7 +7,10 @@
  * a network larger than the table is only asked about more often. ARP: RFC 826; NDP: RFC 4861 §7.2, §7.3.
  *
  *   EMPTY ─(missed)─> ASKING ─(told)─> KNOWN ─(old)─> STALE ─(used)─> KNOWN, and asked about again
- *                       └──(silence)──> DEAD
+ *                       └──(silence)──> DEAD ─(old)─> LAPSED ─(used)─> DEAD, and asked about again
+ *
+ * While a link is out nobody there can answer: its questions wait, and those that went before it was back
+ * cost no try (io_neigh_link).
  *
  * Invariant: a reader sees an entry as it was at one moment. `version` is odd while an entry gets another
  * address; each word is stored with release and loaded with acquire, so a reader that saw any new word also
@@ -20,18 +23,19 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 
-enum { WAYS = 8, CAPACITY_MIN = 64, CAPACITY_MAX = 1 << 22, RING_LOG2 = 12, TAKE = 64 };
+enum { WAYS = 8, CAPACITY_MIN = 64, CAPACITY_MAX = 1 << 22, RING_LOG2 = 12, TAKE = 64, LINKS_MAX = 64 };
 enum { NOWHERE = UINT32_MAX };
-enum state { EMPTY, ASKING, KNOWN, STALE, DEAD };
+enum state { EMPTY, ASKING, KNOWN, STALE, DEAD, LAPSED };
 enum { PLACE_IS_FREE = 5, WEAR_MS = 50 };
 /* How a settled entry stands: a known one in use stays (and some time longer), a dead one that somebody was
  * told of may go. */
 enum wear { WORN, FRESH, USED_LATELY, USED };
 /* What the resolver still has to do about an entry. */
 enum line {
-        WANTED, /* to be asked about as soon as possible */
-        ASKED,  /* in the order of due_ns, for the delay is the same for all */
-        CALM,   /* known, in the order of when it is old; the delay is the same for all here too */
+        WANTED,   /* to be asked about as soon as possible */
+        ASKED,    /* in the order of due_ns, for the delay is the same for all */
+        CALM,     /* known, in the order of when it is old; the delay is the same for all here too */
+        GIVEN_UP, /* dead, likewise */
         LINES
 };
 
@@ -49,9 +53,15 @@ struct entry {
         uint8_t unanswered; /* rounds of questions in a row, since it was known */
         bool pinned : 1;    /* never gives way */
         bool fixed : 1;     /* by the administrator's word: neither asked about nor changed */
+        bool open : 1;      /* a question has left, and is neither answered nor given up */
 };
 struct queue {
         uint32_t head, tail;
+};
+struct outage { /* of a link: the last one */
+        int ifindex;
+        bool out;
+        uint64_t back_ns;
 };
 struct io_neigh {
         struct io_neigh_conf conf;
@@ -65,6 +75,8 @@ struct io_neigh {
         uint32_t now_ms;
         uint64_t age_ns; /* when the next answer may grow old */
         struct queue lines[LINES];
+        struct outage outages[LINKS_MAX];
+        unsigned n_outages;
 };
 
 struct ident { /* what an entry is found by */
@@ -74,7 +86,7 @@ struct ident { /* what an entry is found by */
 struct news {
         struct ident who;
         uint8_t mac[6];
-        bool sure;
+        unsigned how; /* enum io_neigh_told */
 };
 
 static struct ring *make_rings(unsigned n, size_t element, struct err *e)
@@ -250,19 +262,19 @@ enum io_neigh_state io_neigh_find(struct io_neigh *t, unsigned asker, int ifinde
         if (s == ASKING)
                 return NEIGH_ASKING;
         set_wear(n, USED);
-        if (s == DEAD)
-                return NEIGH_DEAD;
-        if (s == STALE) /* no room for the wish: the next use has another */
+        if (s == STALE || s == LAPSED) /* no room for the wish: the next use has another */
                 ring_push(&t->wishes[asker], &id);
+        if (s == DEAD || s == LAPSED)
+                return NEIGH_DEAD;
         unpack_mac(answer, mac);
         return NEIGH_KNOWN;
 }
 
 void io_neigh_tell(struct io_neigh *t, unsigned teller, int ifindex, const struct ip_addr *ip,
-                   const uint8_t mac[6], bool sure)
+                   const uint8_t mac[6], unsigned how)
 {
         static const uint8_t none[6];
-        struct news x = {.who = ident_of(ifindex, ip), .sure = sure};
+        struct news x = {.who = ident_of(ifindex, ip), .how = how};
         uint64_t answer;
         if (mac[0] & 1 || memcmp(mac, none, 6) == 0) /* a group's, or nobody's */
                 return;
@@ -330,7 +342,8 @@ static int worth_little(const struct entry *n)
         case EMPTY:
                 return PLACE_IS_FREE;
         case DEAD:
-                return wear == USED ? 4 : 1;
+        case LAPSED:
+                return n->line == WANTED || n->line == ASKED ? -1 : wear == USED ? 4 : 1;
         case KNOWN:
         case STALE:
                 return wear >= USED_LATELY ? -1 : wear == FRESH ? 2 : 3;
@@ -377,6 +390,7 @@ static struct entry *enter(struct io_neigh *t, const struct ident *id, uint64_t 
                 return NULL;
         leave_line(t, n);
         n->tries = n->unanswered = 0;
+        n->open = false;
         n->worn_ms = t->now_ms;
         write_begin(n);
         put(&n->hi, id->hi);
@@ -398,13 +412,14 @@ static bool is_asked(const struct entry *n)
         return n->line == WANTED || n->line == ASKED;
 }
 
-/* A known one, once more, while its MAC stays in use. */
+/* A settled one, once more; meanwhile it counts as what it was: its MAC stays in use, or it is dead. */
 static void ask_again(struct io_neigh *t, struct entry *n)
 {
+        enum state s = state_of(n);
         if (is_asked(n) || n->fixed)
                 return;
         leave_line(t, n);
-        set_state(n, KNOWN);
+        set_state(n, s == DEAD || s == LAPSED ? DEAD : KNOWN);
         n->tries = 0;
         enqueue(t, WANTED, n, 0);
 }
@@ -412,16 +427,17 @@ static void ask_again(struct io_neigh *t, struct entry *n)
 static void take_wish(struct io_neigh *t, const struct ident *id)
 {
         struct entry *n = find_entry(t, id);
-        if (n && state_of(n) == STALE)
+        if (n && (state_of(n) == STALE || state_of(n) == LAPSED))
                 ask_again(t, n);
         else if (!n && (n = enter(t, id, pack(NULL, ASKING))))
                 enqueue(t, WANTED, n, 0);
 }
 
 /* Who may teach us what: entries are made by our own wishes only (or the kernel's table), so news about an
- * address that nobody asked about goes nowhere. Another MAC, told unasked, is taken at once, for a router may
- * have failed over, and asked about a second later: whoever really has the address then has the last word.
- * True: a known neighbour has another MAC now. */
+ * address that nobody asked about goes nowhere. What is told unasked is taken at once, for a router may have
+ * failed over, but settles nothing: it is asked about a second later, and repeating it does not put that off,
+ * so whoever really has the address has the last word. Only an answer to a question that has left ends the
+ * asking. True: a known neighbour has another MAC now. */
 static bool take_news(struct io_neigh *t, const struct news *x, uint64_t now_ns)
 {
         struct entry *n = find_entry(t, &x->who);
@@ -430,21 +446,26 @@ static bool take_news(struct io_neigh *t, const struct news *x, uint64_t now_ns)
         enum state s = state_of(n);
         uint64_t told = pack(x->mac, KNOWN);
         bool known = s == KNOWN || s == STALE, other = known && !same_mac(get(&n->answer), told);
-        if (other && !x->sure) { /* RFC 4861 §7.2.5: doubt, not proof */
+        if (other && !(x->how & NEIGH_SURE)) { /* RFC 4861 §7.2.5: doubt, not proof */
                 ask_again(t, n);
                 return false;
         }
-        bool unasked = !is_asked(n);
-        leave_line(t, n);
-        n->unanswered = 0;
+        if (x->how & NEIGH_ANSWER && n->open) {
+                leave_line(t, n);
+                n->unanswered = 0;
+                n->open = false;
+                enqueue(t, CALM, n, now_ns + t->conf.calm_ns);
+        } else if ((!known || other) && !is_asked(n)) {
+                leave_line(t, n);
+                enqueue(t, ASKED, n, now_ns + t->conf.retry_ns);
+                n->tries = 0;
+        } else if (known && !other) {
+                return false;
+        }
+        n->tries = MAX(n->tries, (uint8_t)1); /* past the one that only the old owner hears */
         put(&n->answer, told);
         if (!known)
                 set_wear(n, FRESH);
-        n->tries = 1; /* past the one that only the old owner hears */
-        if (other && unasked)
-                enqueue(t, ASKED, n, now_ns + t->conf.retry_ns);
-        else
-                enqueue(t, CALM, n, now_ns + t->conf.calm_ns);
         return other;
 }
 
@@ -485,6 +506,43 @@ void io_neigh_pin(struct io_neigh *t, int ifindex, const struct ip_addr *ip)
                 n->pinned = true;
 }
 
+/* ---- links that are out ---- */
+
+static struct outage *outage_of(struct io_neigh *t, int ifindex)
+{
+        for (unsigned i = 0; i < t->n_outages; i++)
+                if (t->outages[i].ifindex == ifindex)
+                        return &t->outages[i];
+        return NULL;
+}
+
+void io_neigh_link(struct io_neigh *t, int ifindex, bool out, uint64_t now_ns)
+{
+        struct outage *o = outage_of(t, ifindex);
+        if (!o && t->n_outages == LINKS_MAX)
+                return;
+        if (!o)
+                o = &t->outages[t->n_outages++];
+        *o = (struct outage){ifindex, out, now_ns};
+}
+
+/* Its link is out: it is put off. Its last question went before the link was back: none of them counts. */
+static bool put_off(struct io_neigh *t, struct entry *n, uint64_t now_ns)
+{
+        struct outage *o = t->n_outages ? outage_of(t, (int)(uint32_t)(get(&n->where) >> 8)) : NULL;
+        if (!o)
+                return false;
+        if (o->out || (n->open && n->due_ns - t->conf.retry_ns < o->back_ns)) {
+                n->tries = 0;
+                n->open = false;
+        }
+        if (!o->out)
+                return false;
+        leave_line(t, n);
+        enqueue(t, ASKED, n, now_ns + t->conf.retry_ns);
+        return true;
+}
+
 /* ---- asking ---- */
 
 static struct io_neigh_ask question_of(const struct entry *n)
@@ -507,6 +565,7 @@ static struct io_neigh_ask ask_now(struct io_neigh *t, struct entry *n, uint64_t
 {
         struct io_neigh_ask ask = question_of(n);
         n->tries++;
+        n->open = true;
         leave_line(t, n);
         enqueue(t, ASKED, n, now_ns + t->conf.retry_ns);
         return ask;
@@ -515,10 +574,13 @@ static struct io_neigh_ask ask_now(struct io_neigh *t, struct entry *n, uint64_t
 /* Nobody answered: who was never heard of is dead, who was once known may still be there. */
 static void give_up(struct io_neigh *t, struct entry *n, uint64_t now_ns)
 {
+        enum state s = state_of(n);
         leave_line(t, n);
-        if (state_of(n) == ASKING) {
+        n->open = false;
+        if (s == ASKING || s == DEAD) {
                 put(&n->answer, pack(NULL, DEAD));
                 set_wear(n, FRESH);
+                enqueue(t, GIVEN_UP, n, now_ns + t->conf.dead_ns);
                 return;
         }
         if (n->unanswered < UINT8_MAX)
@@ -531,6 +593,8 @@ unsigned io_neigh_due(struct io_neigh *t, uint64_t now_ns, struct io_neigh_ask *
         unsigned n = 0;
         struct entry *a;
         while ((a = first_due(t, ASKED, now_ns))) {
+                if (put_off(t, a, now_ns))
+                        continue;
                 if (a->tries >= t->conf.tries)
                         give_up(t, a, now_ns);
                 else if (n < most)
@@ -539,8 +603,16 @@ unsigned io_neigh_due(struct io_neigh *t, uint64_t now_ns, struct io_neigh_ask *
                         return n;
         }
         while (n < most && (a = first_due(t, WANTED, now_ns)))
-                out[n++] = ask_now(t, a, now_ns);
+                if (!put_off(t, a, now_ns))
+                        out[n++] = ask_now(t, a, now_ns);
         return n;
+}
+
+/* One that is old by now; NULL: none. */
+static struct entry *next_old(const struct io_neigh *t, uint64_t now_ns)
+{
+        struct entry *n = first_due(t, CALM, now_ns);
+        return n ? n : first_due(t, GIVEN_UP, now_ns);
 }
 
 void io_neigh_age(struct io_neigh *t, uint64_t now_ns, double most_pps)
@@ -548,10 +620,11 @@ void io_neigh_age(struct io_neigh *t, uint64_t now_ns, double most_pps)
         uint64_t gap_ns = (uint64_t)(1e9 / MAX(most_pps, 1e-3));
         struct entry *n;
         t->age_ns = MAX(t->age_ns, now_ns - MIN(now_ns, 20 * NS_PER_MS)); /* late by more: not made up */
-        while (t->age_ns <= now_ns && (n = first_due(t, CALM, now_ns))) {
+        while (t->age_ns <= now_ns && (n = next_old(t, now_ns))) {
+                bool dead = n->line == GIVEN_UP;
                 leave_line(t, n);
-                set_state(n, STALE);
-                t->age_ns += gap_ns;
+                set_state(n, dead ? LAPSED : STALE);
+                t->age_ns += dead ? gap_ns * t->conf.tries : gap_ns; /* who is dead is asked every time */
         }
 }
 

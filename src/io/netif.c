@@ -183,7 +183,8 @@ static int read_counts(const struct nlmsghdr *h, void *arg)
                         continue; /* newer kernels tell more, older ones less */
                 memcpy(&s, mnl_attr_get_payload(a), MIN(mnl_attr_get_payload_len(a), sizeof(s)));
                 *c = (struct io_link_count){.tx_frames = s.tx_packets,
-                                            .tx_dropped = s.tx_dropped + s.tx_errors};
+                                            .tx_dropped = s.tx_dropped + s.tx_errors,
+                                            .rx_missed = s.rx_missed_errors + s.rx_fifo_errors};
                 return 0;
         }
         return -1;

@@ -4,24 +4,32 @@
  * forgotten; nothing is ever received. Invariant: a slot is free again as soon as it was handed in.
  */
 #include "io_priv.h"
+#include <errno.h>
+#include <stdlib.h>
 
-enum { BURST = 256, SLOTS = 512, MTU = 1500, CAP = 2048 };
+/* STRIDE: an odd number of cache lines, so that neighbouring slots never compete for the same cache sets. */
+enum { BURST = 4096, SLOTS = 64, MTU = 1500, CAP = 2048, STRIDE = CAP + CACHE_LINE };
 
 struct null {
         struct io_counters count;
-        struct txq q;
+        uint8_t *slots; /* SLOTS of them, lent from the first one on; NULL: receives */
+        unsigned lent;
+        struct frame frames[SLOTS]; /* as they are lent, each time the same */
 };
 
 static int null_open(void *st, const struct io_conf *c, struct io_caps *caps, struct err *e)
 {
         struct null *z = st;
         *caps = (struct io_caps){.link = c->link, .burst = BURST, .mtu = MTU};
-        return c->tx ? txq_init(&z->q, c->slots ? c->slots : SLOTS, CAP, e) : 0;
+        z->slots = c->tx ? aligned_alloc(CACHE_LINE, (size_t)SLOTS * STRIDE) : NULL;
+        for (unsigned i = 0; i < SLOTS && z->slots; i++)
+                z->frames[i] = (struct frame){.data = z->slots + (size_t)i * STRIDE, .cap = CAP};
+        return c->tx && !z->slots ? err_set(e, ENOMEM, "out of memory for transmit slots") : 0;
 }
 
 static void null_close(void *st)
 {
-        txq_free(&((struct null *)st)->q);
+        free(((struct null *)st)->slots);
 }
 
 static void null_stats(void *st, struct io_stats *s)
@@ -31,19 +39,32 @@ static void null_stats(void *st, struct io_stats *s)
 
 static unsigned null_reserve(void *st, struct frame *f, unsigned n)
 {
-        return txq_reserve(&((struct null *)st)->q, f, n);
+        struct null *z = st;
+        n = MIN(n, SLOTS - z->lent);
+        memcpy(f, &z->frames[z->lent], n * sizeof(*f));
+        z->lent += n;
+        return n;
 }
 
 static void null_commit(void *st, const struct frame *f, unsigned n)
 {
         struct null *z = st;
         uint64_t bytes = 0;
+        assert(n <= z->lent);
         for (unsigned i = 0; i < n; i++)
                 bytes += f[i].len;
-        txq_commit(&z->q, f, n);
-        z->q.sent = z->q.committed;
+        z->lent = 0;
         ctr_add(&z->count.tx, n);
         ctr_add(&z->count.tx_bytes, bytes);
+}
+
+static unsigned null_patch(void *st, const struct patch *p, unsigned n)
+{
+        struct null *z = st;
+        (void)p;
+        ctr_add(&z->count.tx, n);
+        ctr_add(&z->count.tx_bytes, (uint64_t)n * 60);
+        return n;
 }
 
 static void null_kick(void *st)
@@ -83,6 +104,7 @@ const struct io_ops io_null_ops = {
         .tx_reserve = null_reserve,
         .tx_commit = null_commit,
         .tx_kick = null_kick,
+        .tx_patch = null_patch,
         .rx_burst = null_burst,
         .rx_done = null_done,
         .rx_wait = null_wait,

@@ -15,6 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* No interface named: the host's own addresses, whose way leads over the one with this index in every network
+ * namespace. */
+enum { LOOPBACK = 1 };
 enum { BURST = 64, SLOT_MAX = 16384, SEND_BUFFER = 4 << 20, IPV4_HEADER = 20, IPV6_HEADER = 40 };
 
 union address {
@@ -82,7 +85,8 @@ static int rawip_open(void *st, const struct io_conf *c, struct io_caps *caps, s
         *caps = (struct io_caps){.link = LINK_RAW, .burst = BURST, .mtu = ask_mtu(MAX(r->fd4, r->fd6), name)};
         if (sendq_init(&r->out, c->slots, MIN(caps->mtu, SLOT_MAX), e))
                 goto close_fds;
-        r->out.link = (struct link_watch){.fd = MAX(r->fd4, r->fd6), .ifindex = r->ifindex, .by_queue = true};
+        r->out.link = (struct link_watch){
+                .fd = MAX(r->fd4, r->fd6), .ifindex = r->ifindex ? r->ifindex : LOOPBACK, .by_queue = true};
         r->to = calloc(r->out.q.n_slots, sizeof(*r->to));
         if (!r->to) {
                 err_set(e, ENOMEM, "out of memory for transmit slots");

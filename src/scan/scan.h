@@ -11,7 +11,7 @@
 enum syn_profile { SYN_MINIMAL, SYN_MASSCAN, SYN_LINUX, SYN_WINDOWS, SYN_BSD };
 enum { SCAN_DEFAULT = -1 }; /* "as the profile says" */
 enum {
-        SCAN_TSVAL_MAX = 254
+        SCAN_TSVAL_MAX = WIRE_TSVAL_FIXED
 }; /* fixed timestamps; no greater one is mistaken for them, nor they for a clock */
 struct scan_conf {
         enum syn_profile profile;
@@ -39,9 +39,10 @@ struct scan_ops {
         uint8_t proto;
         int (*prepare)(struct probe_template *, const struct scan_conf *, const struct wire_hop *,
                        const struct scan_source *, struct err *);
-        /* n patches for n targets of one family; now_us goes into TSval. path and mac are left alone. */
-        void (*patch)(struct patch *, const struct probe_template *, const struct target *, unsigned n,
-                      struct hash_key, uint32_t now_us);
+        /* One patch for each target of the batch (of the template's family), whole: mac and path go into all
+         * of them, now_us into TSval. The level of the CPU (base/cpu.h) decides how, never what. */
+        void (*patch)(struct patch *, const struct probe_template *, const struct target_batch *,
+                      struct hash_key, const uint8_t mac[6], uint16_t path, uint32_t now_us);
         /* SCAN_NOT_MINE: not addressed to a source of ours, or no reply to this kind of probe. SCAN_FORGED:
          * the cookie is wrong. */
         enum scan_verdict (*classify)(const struct pkt *, const struct scan_key *, uint32_t now_us,

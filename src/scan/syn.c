@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * syn: the TCP SYN probe and its answers. The template of a path is made once; a patch per target says where
- * it goes, from which of our addresses and ports, and which sequence number proves the answer; classify() is
- * the same proof read backwards. Invariant: nothing is remembered between a probe and its answer: what
- * classify() needs is in the packet and in the key. RFC 9293 §3.5 (SYN, SYN-ACK, RST), RFC 5927 §4 (checking
- * ICMP errors).
+ * syn: the TCP SYN probe and its answers. The template of a path is made once; a patch per target
+ * (syn_patch.c) says where it goes, from which of our addresses and ports, and which sequence number proves
+ * the answer; classify() is the same proof read backwards. Invariant: nothing is remembered between a probe
+ * and its answer: what classify() needs is in the packet and in the key. RFC 9293 §3.5 (SYN, SYN-ACK, RST),
+ * RFC 5927 §4 (checking ICMP errors).
  */
 #include "scan/profile.h"
-#include <endian.h>
+#include "scan/syn.h"
 
 /* ---- prepare: the constant bytes and their sums ---- */
 
 static void put_ip_header(struct probe_template *t, struct wr *w, const struct syn_shape *s)
 {
         uint16_t tcp_len = (uint16_t)(20 + s->options_len);
-        static const uint8_t patched[32]; /* addresses come with the patch */
+        static const uint8_t patched[24]; /* addresses come with the patch */
         if (t->family == 6) {
                 wr_be32(w, 0x60000000);
                 wr_be16(w, tcp_len);
                 wr_u8(w, 6);
                 wr_u8(w, s->ttl);
-                wr_bytes(w, patched, 32);
+                wr_be64(w, t->src_first.hi);
+                wr_bytes(w, patched, 24);
                 return;
         }
         wr_be16(w, 0x4500);
@@ -44,6 +45,21 @@ static void put_tcp_header(struct wr *w, const struct syn_shape *s)
         wr_bytes(w, s->options, s->options_len);
 }
 
+/* A patch carries the source's lower half only (struct patch). */
+static int check_one_net64(const struct scan_source *src, struct err *e)
+{
+        struct ip_addr last = ip_add(src->first, src->count - 1);
+        char from[IP_TEXT_MAX], to[IP_TEXT_MAX];
+        if (last.hi == src->first.hi)
+                return 0;
+        ip_format(from, &src->first);
+        ip_format(to, &last);
+        return err_set(e, 0,
+                       "the source addresses \"%s-%s\" reach over the end of a /64 network, which one scan "
+                       "cannot send from: give a range inside of one /64",
+                       from, to);
+}
+
 static int syn_prepare(struct probe_template *t, const struct scan_conf *conf, const struct wire_hop *hop,
                        const struct scan_source *src, struct err *e)
 {
@@ -52,6 +68,8 @@ static int syn_prepare(struct probe_template *t, const struct scan_conf *conf, c
         if (hop->link == LINK_SLL)
                 return err_set(e, 0,
                                "probes cannot be sent on a \"cooked\" capture link: name one interface");
+        if (check_one_net64(src, e))
+                return -1;
         syn_shape_of(&shape, conf, src->first.family);
         memset(t, 0, sizeof(*t));
         t->family = src->first.family;
@@ -72,68 +90,11 @@ static int syn_prepare(struct probe_template *t, const struct scan_conf *conf, c
         t->tsval = shape.tsval ? (uint16_t)(t->l4 + 20 + shape.tsval) : 0;
         uint32_t tcp_len = (uint32_t)(t->len - t->l4);
         t->ip_sum = wire_sum(0, span_of(t->bytes + t->l3, 20));
-        t->l4_sum = wire_sum(6 + tcp_len, span_of(t->bytes + t->l4, tcp_len));
+        struct ip_addr net = ip_v6(t->family == 6 ? t->src_first.hi : 0, 0), none = ip_v6(0, 0);
+        uint32_t pseudo = wire_pseudo_sum(&net, &none, 6, tcp_len); /* the rest comes with the patch */
+        t->l4_sum = wire_sum(pseudo, span_of(t->bytes + t->l4, tcp_len));
+        wire_template_finish(t);
         return 0;
-}
-
-/* ---- patch: what differs per target ---- */
-
-static uint64_t halves(uint64_t v)
-{
-        return (v >> 32) + (v & 0xffffffff);
-}
-
-/* Which of our addresses and ports a target sees: the same every time, and all of them equally often over the
- * targets. Two independent 32-bit halves, each scaled to its range by a multiplication: no power of two
- * needed, and a bias of at most range / 2^32. The mixer's key is derived, so what an observer learns of it
- * from our choices says nothing about the cookie's. */
-static uint64_t pick_hash(uint64_t key, const struct target *t)
-{
-        uint64_t h = t->ip.family == 6 ? hash_mix64(t->ip.hi ^ rotl64(key, 32)) : 0;
-        return hash_mix64(hash_mix64((t->ip.lo ^ key) + h) + t->port);
-}
-
-static uint32_t scale32(uint32_t hash, uint32_t range)
-{
-        return (uint32_t)((uint64_t)hash * range >> 32);
-}
-
-static void syn_patch_one(struct patch *p, const struct probe_template *t, const struct target *to,
-                          struct hash_key key, uint64_t pick_key, uint32_t now_us)
-{
-        uint64_t pick = pick_hash(pick_key, to);
-        p->src_off = scale32((uint32_t)(pick >> 32), t->src_count);
-        uint16_t sport = (uint16_t)(t->sport_first + scale32((uint32_t)pick, t->sport_count));
-        struct ip_addr us = ip_add(t->src_first, p->src_off);
-        uint64_t cookie = wire_cookie(key, &us, sport, &to->ip, to->port);
-        uint32_t seq = (uint32_t)cookie, tsval = t->tsval ? now_us : 0;
-        uint16_t id = (uint16_t)(cookie >> 32);
-
-        uint64_t addrs = halves(us.lo) + halves(to->ip.lo);
-        uint64_t ip_sum = t->ip_sum + addrs + id;
-        uint64_t l4_sum = t->l4_sum + addrs + halves(us.hi) + halves(to->ip.hi) + sport + to->port;
-        l4_sum += (uint64_t)seq + tsval;
-        uint16_t sum = (uint16_t)~wire_fold(l4_sum);
-        if (t->bad_sum)
-                sum ^= 0x5555; /* never the same value, nor the other zero of ones' complement */
-
-        ip_to_bytes(&to->ip, p->dst);
-        p->seq = htobe32(seq);
-        p->tsval = htobe32(tsval);
-        p->sport = htobe16(sport);
-        p->dport = htobe16(to->port);
-        p->id = htobe16(id);
-        p->ip_sum = htobe16((uint16_t)~wire_fold(ip_sum));
-        p->l4_sum = htobe16(sum);
-}
-
-static void syn_patch(struct patch *p, const struct probe_template *t, const struct target *to, unsigned n,
-                      struct hash_key key, uint32_t now_us)
-{
-        static const uint64_t label = 0x656372756f73; /* "source": its own use of the key */
-        uint64_t pick_key = siphash_words(key, &label, 1);
-        for (unsigned i = 0; i < n; i++)
-                syn_patch_one(&p[i], t, &to[i], key, pick_key, now_us);
 }
 
 /* ---- classify: is this packet an answer to one of ours? ---- */
@@ -169,18 +130,21 @@ static enum scan_verdict classify_tcp(const struct pkt *p, const struct scan_key
                 return SCAN_NOT_MINE;
         if (p->ack - 1 != (uint32_t)wire_cookie(key->cookie, &p->dst, p->dport, &p->src, p->sport))
                 return SCAN_FORGED;
-        *a = (struct answer){
-                .who = {.ip = p->src, .port = p->sport, .proto = 6},
-                .us = p->dst,
-                .us_port = p->dport,
-                .reporter = p->src,
-                .state = rst ? PORT_CLOSED : PORT_OPEN,
-                .ttl = p->ttl,
-                .flags = p->tcp_flags,
-                .seq = p->seq,
-                .ack = p->ack,
-                .rtt_us = rtt_from_echo(p, now_us),
-        };
+        /* Field by field: an initializer would clear all first, with a string instruction, at the price of
+         * half a cookie. */
+        a->who = (struct target){.ip = p->src, .port = p->sport, .proto = 6};
+        a->us = p->dst;
+        a->us_port = p->dport;
+        a->reporter = p->src;
+        a->state = rst ? PORT_CLOSED : PORT_OPEN;
+        a->ttl = p->ttl;
+        a->flags = p->tcp_flags;
+        a->icmp_type = a->icmp_code = 0;
+        a->seq = p->seq;
+        a->ack = p->ack;
+        a->rtt_us = rtt_from_echo(p, now_us);
+        memcpy(a->mac, p->src_mac, 6);
+        a->rst_sent = false;
         return SCAN_ANSWER;
 }
 

@@ -10,7 +10,7 @@
  * evenness. Invariant: tgt_order_pos(tgt_order_at(p)) == p for every p < domain, and domain < 2 × count.
  * Reference: Black & Rogaway 2002 (ciphers with arbitrary finite domains); Morris, Rogaway & Stegers 2009.
  */
-#include "target/target.h"
+#include "target/generate.h"
 
 /* Small widths mix little per round, so they get more. The tests in test_target_order.c fix these numbers:
  * they pass with some to spare and fail with 2 rounds. */
@@ -19,15 +19,10 @@ enum { SMALL_WIDTH = 16, ROUNDS_SMALL = 24, ROUNDS = 10 };
 static inline uint32_t mix(uint32_t x, uint32_t key)
 {
         x ^= key;
-        x *= 0x9e3779b1u;
-        x ^= x >> 15;
-        x *= 0x85ebca6bu;
-        return x ^ x >> 13;
-}
-
-static inline uint32_t low_mask(unsigned bits)
-{
-        return bits == 0 ? 0 : UINT32_MAX >> (32 - bits);
+        x *= order_mul1;
+        x ^= x >> ORDER_SHIFT1;
+        x *= order_mul2;
+        return x ^ x >> ORDER_SHIFT2;
 }
 
 void tgt_order_init(struct tgt_order *o, uint64_t count, uint64_t seed)
@@ -43,16 +38,10 @@ void tgt_order_init(struct tgt_order *o, uint64_t count, uint64_t seed)
                 o->keys[i] = (uint32_t)(hash_mix64(state += 0x9e3779b97f4a7c15ull) >> 32);
 }
 
-/* The right half is the larger one and holds what changes from one position to the next. */
-static inline unsigned right_bits(const struct tgt_order *o)
-{
-        return (o->width + 1) / 2;
-}
-
 uint64_t tgt_order_at(const struct tgt_order *o, uint64_t pos)
 {
-        unsigned bits = right_bits(o);
-        uint32_t left_mask = low_mask(o->width - bits), right_mask = low_mask(bits);
+        unsigned bits = order_right_bits(o);
+        uint32_t left_mask = order_mask(o->width - bits), right_mask = order_mask(bits);
         uint32_t left = (uint32_t)(pos >> bits), right = (uint32_t)pos & right_mask;
         for (unsigned i = 0; i < o->rounds; i += 2) {
                 left ^= mix(right, o->keys[i]) & left_mask;
@@ -63,8 +52,8 @@ uint64_t tgt_order_at(const struct tgt_order *o, uint64_t pos)
 
 uint64_t tgt_order_pos(const struct tgt_order *o, uint64_t index)
 {
-        unsigned bits = right_bits(o);
-        uint32_t left_mask = low_mask(o->width - bits), right_mask = low_mask(bits);
+        unsigned bits = order_right_bits(o);
+        uint32_t left_mask = order_mask(o->width - bits), right_mask = order_mask(bits);
         uint32_t left = (uint32_t)(index >> bits), right = (uint32_t)index & right_mask;
         for (unsigned i = o->rounds; i > 0; i -= 2) {
                 right ^= mix(left, o->keys[i - 1]) & right_mask;

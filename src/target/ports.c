@@ -108,6 +108,11 @@ uint32_t tgt_ports_at(const struct tgt_ports *p, size_t i)
         return p->list[i];
 }
 
+const uint32_t *ports_list(const struct tgt_ports *p)
+{
+        return p->list;
+}
+
 bool ports_rank(const struct tgt_ports *p, uint32_t flat, uint32_t *rank)
 {
         if (!tgt_ports_has(p, flat))

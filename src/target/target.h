@@ -148,13 +148,22 @@ uint64_t tgt_order_at(const struct tgt_order *, uint64_t pos);    /* may be >= c
 uint64_t tgt_order_pos(const struct tgt_order *, uint64_t index); /* the inverse */
 
 /* ---- generate.c: positions -> targets, in bursts ---- */
-/* Walks positions [pos, end) in steps of
- * `step`, skips holes, and fills at most n targets with their positions and plan indices. Returns how many;
- * *pos is moved past the last one looked at. */
-struct tgt_probe {
-        struct target who;
-        uint64_t pos, index;
-};
-unsigned tgt_generate(const struct tgt_plan *, const struct tgt_order *, uint64_t *pos, uint64_t end,
-                      uint64_t step, struct tgt_probe *out, unsigned n);
+/* Looks at positions from *pos on, never past `end`, skips holes, and appends the targets to the batch of
+ * their family until all were looked at or one of the two batches has room for less than TGT_BLOCK; `most`
+ * bounds how many positions are looked at. *pos is moved past the last one looked at. Within a batch targets
+ * are in order of position; `family` is set, n must be. The level of the CPU (base/cpu.h) changes the speed,
+ * never the result. */
+void tgt_generate(const struct tgt_plan *, const struct tgt_order *, uint64_t *pos, uint64_t end,
+                  uint64_t most, struct target_batch *v4, struct target_batch *v6);
+/* Its two halves, to be measured apart. First up to TGT_BLOCK positions from *pos < end on: the real ones go
+ * to at[], their indices to index[]; returns how many. Then n <= TGT_BLOCK indices are appended as targets
+ * (index[] is used up); their positions must stand behind the end of the IPv4 batch, or of the IPv6 one if
+ * the plan has no IPv4. */
+enum { TGT_BLOCK = 64, TGT_BLOCK_ROOM = TGT_BLOCK + 16 };
+unsigned tgt_order_block(const struct tgt_order *, uint64_t *pos, uint64_t end, uint64_t at[TGT_BLOCK_ROOM],
+                         uint64_t index[TGT_BLOCK_ROOM]);
+void tgt_pick_block(const struct tgt_plan *, uint64_t index[TGT_BLOCK_ROOM], unsigned n,
+                    struct target_batch *v4, struct target_batch *v6);
+/* Target i of a batch, as a row. */
+struct target tgt_batch_at(const struct target_batch *, unsigned i);
 #endif

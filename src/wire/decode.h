@@ -37,5 +37,7 @@ static inline struct ip_addr decode_zoned(struct ip_addr a, uint32_t zone)
 enum wire_drop decode_v6_extensions(struct rd *, uint8_t *next, bool *cut);
 /* The rest of an IP packet whose src, dst, proto and ttl are in place: TCP, ICMP, anything. */
 enum wire_drop decode_l4(struct pkt *, struct span l4, struct decode_how);
+/* The fields of a TCP header that was checked: l4 is in place, `head` (20..60) bytes of it are the header. */
+void decode_tcp_fields(struct pkt *, size_t head);
 enum wire_drop decode_arp(struct pkt *, struct rd *);
 #endif

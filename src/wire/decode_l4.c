@@ -44,6 +44,22 @@ static void decode_tcp_options(struct pkt *p, struct rd r)
  *      +---------------+---------------+---------------+---------------+-------+-------+--------+
  *      | sum           | urgent        | options (off * 4 - 20) ...    | payload
  */
+void decode_tcp_fields(struct pkt *p, size_t head)
+{
+        const uint8_t *h = p->l4.p;
+        assert(head >= 20 && head <= p->l4.n);
+        p->kind = WIRE_TCP;
+        p->sport = get_be16(h);
+        p->dport = get_be16(h + 2);
+        p->seq = get_be32(h + 4);
+        p->ack = get_be32(h + 8);
+        p->tcp_flags = h[13];
+        p->window = get_be16(h + 14);
+        if (head > 20)
+                decode_tcp_options(p, rd_of(span_of(h + 20, head - 20)));
+        p->payload = span_of(h + head, p->l4.n - head);
+}
+
 static enum wire_drop decode_tcp(struct pkt *p, struct decode_how how)
 {
         struct rd r = rd_of(p->l4);
@@ -55,15 +71,7 @@ static enum wire_drop decode_tcp(struct pkt *p, struct decode_how how)
                 return WIRE_SHORT;
         if (how.verify && !sum_is_right(p, p->l4, true))
                 return WIRE_BADSUM;
-        p->kind = WIRE_TCP;
-        p->sport = get_be16(h.p);
-        p->dport = get_be16(h.p + 2);
-        p->seq = get_be32(h.p + 4);
-        p->ack = get_be32(h.p + 8);
-        p->tcp_flags = h.p[13];
-        p->window = get_be16(h.p + 14);
-        decode_tcp_options(p, rd_sub(&r, head - 20));
-        p->payload = rd_take(&r, rd_left(&r));
+        decode_tcp_fields(p, head);
         return WIRE_OK;
 }
 

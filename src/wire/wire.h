@@ -150,23 +150,48 @@ static inline uint16_t wire_fold(uint64_t sum) /* brings all carries back in */
 uint16_t wire_sum(uint32_t start, struct span);
 uint32_t wire_pseudo_sum(const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto, uint32_t len);
 
-/* ---- the patch: all that differs from one probe to the next of a template
- * ------------------------------------ Header fields are already in network order, so stamping is stores
- * only. dst: IPv4 in the first 4 bytes. */
+/* ---- the patch: all that differs from one probe to the next of a template ----
+ * 64 bytes, every field as it goes on the wire, so stamping is a permutation of bytes: the same on every
+ * back-end, in C, in vector registers and in the kernel.
+ *
+ *   0     4     8     10    12   16  18     20     22  24    28  32    38   40              56        64
+ *   | src | dst | sport dport seq | id ip_sum l4_sum 0 | tsval 0 | mac path | dst of IPv6   | src's end |
+ *
+ * IPv4: src and dst; the last 24 bytes are not read. IPv6: src and dst stay 0; the source's upper half is the
+ * template's (a source set never crosses a /64). mac: next hop's, not read on links without. path: host
+ * order, which template. */
 struct patch {
-        uint8_t dst[16];
-        uint8_t mac[6];   /* next hop's; ignored on links without */
-        uint16_t path;    /* which template, interface and source set */
-        uint32_t src_off; /* host order: source address = the template's first + src_off */
-        uint32_t seq, tsval;
-        uint16_t sport, dport, id, ip_sum, l4_sum;
+        _Alignas(64) uint32_t src;
+        uint32_t dst;
+        uint16_t sport, dport;
+        uint32_t seq;
+        uint16_t id, ip_sum, l4_sum, zero;
+        uint32_t tsval, zero2;
+        uint8_t mac[6];
+        uint16_t path;
+        uint8_t dst6[16];
+        uint64_t src6;
+};
+_Static_assert(sizeof(struct patch) == 64, "one cache line");
+
+/* A burst of targets of one family, as columns: what vector code wants. `flat` is the plan's flat port; for
+ * TCP, UDP and SCTP its low 16 bits are the port. hi and zone: IPv6 only. Eight entries past n may be
+ * overwritten by vector stores. */
+enum { BATCH_MAX = 256, BATCH_ROOM = BATCH_MAX + 16 };
+struct target_batch {
+        _Alignas(64) uint64_t pos[BATCH_ROOM]; /* position in the order */
+        uint64_t lo[BATCH_ROOM], hi[BATCH_ROOM];
+        uint32_t flat[BATCH_ROOM], zone[BATCH_ROOM];
+        unsigned n;
+        uint8_t family;
 };
 
 /* A probe's constant part, made once per path by scan_ops.prepare. */
 struct probe_template {
-        uint8_t bytes[WIRE_PROBE_MAX]; /* header fields of the patch zeroed, constants filled */
-        uint16_t len, l3, l4;          /* offsets of the IP and the L4 header */
-        uint16_t tsval;                /* offset of the TCP timestamp value; 0: none */
+        _Alignas(64) uint8_t bytes[WIRE_PROBE_MAX]; /* fields of the patch zeroed, constants filled */
+        uint8_t from[128];    /* which byte of the patch comes here; STAMP_KEEP: the template's own */
+        uint16_t len, l3, l4; /* offsets of the IP and the L4 header; len <= 128 */
+        uint16_t tsval;       /* offset of the TCP timestamp value; 0: none */
         uint8_t family, proto;
         enum wire_link link;
         uint32_t ip_sum, l4_sum;  /* partial sums over the constants (and pseudo header constants) */
@@ -176,8 +201,13 @@ struct probe_template {
         uint32_t sport_count; /* 1..65536 */
         bool bad_sum;         /* --badsum: leave the L4 sum wrong on purpose */
 };
+enum { STAMP_KEEP = 0xff };
+/* Fills `from` out of the offsets; the last step of prepare. */
+void wire_template_finish(struct probe_template *);
 /* Copies template and patch into out[0..t->len); out has room for WIRE_PROBE_MAX. Never fails. stamp.c */
 void wire_stamp(uint8_t *out, const struct probe_template *, const struct patch *);
+/* The same for n frames of one template: data and len of each are filled. Slots have room for 128 bytes. */
+void wire_stamp_burst(struct frame *, const struct probe_template *, const struct patch *, unsigned n);
 
 /* ---- cookie: what proves that an answer is an answer to us
  * -------------------------------------------------- SipHash-2-4 over (our address, our port, address, port),
@@ -186,13 +216,22 @@ static inline uint64_t wire_cookie(struct hash_key key, const struct ip_addr *us
                                    const struct ip_addr *them, uint16_t them_port)
 {
         uint64_t ports = (uint64_t)us_port << 16 | them_port;
+        struct sip s = sip_start(key);
         if (us->family == 4) {
-                uint64_t w[2] = {us->lo << 32 | (uint32_t)them->lo, ports};
-                return siphash_words(key, w, 2);
+                sip_absorb(&s, us->lo << 32 | (uint32_t)them->lo);
+                sip_absorb(&s, ports);
+                return sip_finish(&s, 2);
         }
-        uint64_t w[5] = {us->hi, us->lo, them->hi, them->lo, ports | (uint64_t)1 << 32};
-        return siphash_words(key, w, 5);
+        sip_absorb(&s, us->hi);
+        sip_absorb(&s, us->lo);
+        sip_absorb(&s, them->hi);
+        sip_absorb(&s, them->lo);
+        sip_absorb(&s, ports | (uint64_t)1 << 32);
+        return sip_finish(&s, 5);
 }
+
+/* A time stamp of ours up to this is a constant that was asked for, not a clock: its echo tells no time. */
+enum { WIRE_TSVAL_FIXED = 254 };
 
 /* ---- answer: what a reply told us about a target
  * -------------------------------------------------------------- */
@@ -206,5 +245,7 @@ struct answer {
         uint8_t icmp_type, icmp_code;
         uint32_t seq, ack; /* of the reply, to answer it with a RST */
         uint32_t rtt_us;   /* 0: unknown */
+        uint8_t mac[6];    /* link-layer source of the reply, where there is one */
+        bool rst_sent;     /* the back-end has closed it already */
 };
 #endif

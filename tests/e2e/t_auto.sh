@@ -4,6 +4,7 @@
 # --io auto tells in one line what it chose and why not the better one, steps down when that does not open, and
 # proves that frames leave: with a far end that is gone, and on a link whose frames go elsewhere although it has a
 # carrier, a scan warns and counts. A back-end given by name that does not open ends the scan.
+# patient: yes
 # limit_s: 100
 . "$(dirname "$0")/scan.sh"
 

@@ -5,6 +5,7 @@
 # exactly one line on standard error that matches the row's expression. Each runs in a network namespace of its
 # own that leads nowhere (lo, and one end of a veth pair with 10.99.0.1/24), in a directory with the files the
 # rows name.
+# patient: yes
 # limit_s: 300
 set -u
 table=$(dirname "$(readlink -f "$0")")/bad_input.tsv
@@ -37,9 +38,9 @@ printf 'source-port = 1-99999\n' >sport.conf
 printf '192.0.2.0/24\n' >targets.conf
 printf '\n# resume information\nresume-index = 193\nseed = 12\nports = 80\nrange = 192.0.2.0/24\n' >paused.conf
 printf '# trawl checkpoint 9\nseed = 1\n' >version.resume
-printf '# trawl checkpoint 1\nseed = 1\nshard = 2/3\n' >partial.resume
-printf '# trawl checkpoint 1\nseed = 1\nstate.position\n' >torn.resume
-printf '# trawl checkpoint 1\nseed = 1\nra' >cut.resume
+printf '# trawl checkpoint 2\nseed = 1\nshard = 2/3\n' >partial.resume
+printf '# trawl checkpoint 2\nseed = 1\nstate.position\n' >torn.resume
+printf '# trawl checkpoint 2\nseed = 1\nra' >cut.resume
 printf 'xyz\n' >key.txt
 printf 'no scan file\n' >text.bin
 printf 'masscan/1.1\n' >short.bin

@@ -6,6 +6,7 @@
 # rate x (1 s + answer horizon + retries x delay) for each kill, as the lab counts it. Answers are up to half a
 # second late. Without and with retries; 2 transmit threads resumed with 1. Likewise Ctrl-C, a list from stdin,
 # and names. FULL=1: 20 kills each.
+# patient: yes
 # limit_s: 900
 . "$(dirname "$0")/scan.sh"
 

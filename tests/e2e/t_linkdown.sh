@@ -4,7 +4,8 @@
 # An interface that goes down in mid-scan (switched off, or its far end away): the scan waits for it, says so once,
 # goes on by itself and finds everything; Ctrl-C works while it waits, and what was not sent is owed to --resume.
 # An interface that is deleted ends the scan in order, and --resume goes on when there is one of that name again.
-# limit_s: 120
+# patient: yes
+# limit_s: 170
 # sanitizers: asan tsan
 . "$(dirname "$0")/scan.sh"
 
@@ -94,7 +95,60 @@ sleep 1
 link "$SCAN" scan0 up
 touch_down 60
 compare "answers that were under way are asked for again" truth list
+
+# ---- and down again before they could all be asked: both outages are made good
+small=10.0.0.0/23
+internet up --prefix 10.0.0.0/22 --open 20 --closed 80 --delay 300-500
+truth $small 80 >small
+lift_off_small() { # RATE ARGS…
+        rm -f list
+        ip netns exec "$SCAN" "$TRAWL" $small -p80 --rate "$1" --show closed,filtered --no-checkpoint --adapter scan0 \
+                --adapter-ip 198.51.100.1 -oL list "${@:2}" 2>err &
+        pid=$!
+        sleep 1
+}
+lift_off_small 100 --router-mac 02:00:00:00:00:02 --wait 2 # a block takes longer than the link is up in between
+sleep 1
+link "$SCAN" scan0 down
+sleep 1.5
+link "$SCAN" scan0 up
+sleep 0.1
+link "$SCAN" scan0 down
+sleep 1.5
+link "$SCAN" scan0 up
+touch_down 60
+compare "two outages, one right after the other" small list
+
+# ---- blocks held back for neighbours that do not answer
+ip -n "$SCAN" route replace default via 198.51.100.2
+lift_off_small 300 198.51.100.100-198.51.100.250 --wait 2
+sleep 0.3
+link "$SCAN" scan0 down
+sleep 1
+link "$SCAN" scan0 up
+touch_down 60
+compare "what waits for ARP beside others is asked again too" small list
+
+# ---- the carrier goes away when all has been sent
+lift_off_small 2000 --router-mac 02:00:00:00:00:02 --wait 2
+link "$NET" net0 down
+touch_down 20
+[ $status = 1 ] && grep -q 'warning: scan0 has no carrier' err
+check "no carrier in the wait" $? "exit status $status: $(tail -n 2 err | paste -sd'|')"
+link "$NET" net0 up
 simulate
+
+# ---- the host's own addresses: loopback
+rm -f list
+ip netns exec "$SCAN" "$TRAWL" 127.1.0.0/23 -p80 --rate 400 --show closed --no-checkpoint --wait 1 -oL list 2>err &
+pid=$!
+sleep 0.6
+link "$SCAN" lo down
+sleep 1
+link "$SCAN" lo up
+touch_down 30
+[ $status = 0 ] && [ "$(grep -c ^closed list)" = 512 ] && grep -q 'warning: lo is down; waiting for it' err
+check "loopback goes down" $? "$(grep -c ^closed list) of 512: $(tail -n 3 err | paste -sd'|')"
 
 # ---- two threads each way, and as NDJSON
 lift_off --no-checkpoint --wait 1 -oL list --tx-threads 2 --rx-threads 2 --status-json

@@ -4,6 +4,7 @@
 # The rest of the command line in real scans: limits, lists of targets and excludes, short port lists, traces and
 # captures, status as NDJSON, signals, checkpoint files, back-ends, and that every SYN shape is a valid packet
 # by tshark's word.
+# patient: yes
 # limit_s: 150
 . "$(dirname "$0")/scan.sh"
 

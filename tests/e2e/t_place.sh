@@ -5,6 +5,7 @@
 # before each resume: nothing is missing and nothing there twice; so it is when it is killed at its end, between the
 # last file and the last checkpoint. A live file that is another one, or a file of somebody else where FILE.journal or
 # FILE.new would be: said in clear words, and left as it is. An output that is new in a resume gets everything.
+# patient: yes
 # limit_s: 200
 . "$(dirname "$0")/scan.sh"
 

@@ -5,6 +5,7 @@
 # (and one that is not there), a gateway's far side, a tun link; IPv4, IPv6, and all in one scan. Then by hand:
 # --vlan against a far end that speaks 802.1Q itself, a --source-ip that the host does not own (ARP and NDP
 # answered), MAC addresses given, several adapters; and what --iflist and --debug if say.
+# patient: yes
 # limit_s: 150
 # sanitizers: asan tsan
 . "$(dirname "$0")/scan.sh"

@@ -4,6 +4,7 @@
 # Tarpits: a third of the targets answers without a window, says it again and again, and does not care for our RST.
 # Each is an open port and is listed once, and gets a RST for each of its answers at most; also when answers get lost and probes are
 # repeated, when they are late, and among forgeries.
+# patient: yes
 # limit_s: 120
 . "$(dirname "$0")/scan.sh"
 

@@ -171,6 +171,53 @@ static void adapters(void **state)
         conf_free(c);
 }
 
+/* PF_RING's names for interfaces mean PF_RING, and the interface that the kernel knows. */
+static void pfring(void **state)
+{
+        static const struct {
+                const char *args, *tx, *rx, *name, *device;
+        } cases[] = {
+                {"--pfring", "pfring", "pfring", "", ""},
+                {"--pfring -e eth0", "pfring", "pfring", "eth0", ""},
+                {"-e eth0@2 --pfring", "pfring", "pfring", "eth0", "eth0@2"},
+                {"-e eth0@2", "auto", "auto", "eth0@2", ""},
+                {"-e eth0@2 --io-rx pfring", "auto", "pfring", "eth0", "eth0@2"},
+                {"-e zc:eth0", "pfring", "pfring", "eth0", "zc:eth0"},
+                {"-e dna0@3", "pfring", "pfring", "dna0", "dna0@3"},
+                {"-e dna0", "pfring", "pfring", "dna0", ""},
+                {"-e dna:eth1 --io-tx null", "null", "pfring", "eth1", "dna:eth1"},
+                {"--pfring --io afpacket", "afpacket", "afpacket", "", ""},
+                {"--pfring --pfring=no", "auto", "auto", "", ""},
+                {"--io-tx null --pfring=no", "null", "auto", "", ""},
+                {"--io pfring", "pfring", "pfring", "", ""},
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                char line[128];
+                snprintf(line, sizeof(line), "192.0.2.1 -p80 %s", cases[i].args);
+                struct conf *c = good(line);
+                if (strcmp(c->io_tx, cases[i].tx) != 0 || strcmp(c->io_rx, cases[i].rx) != 0 ||
+                    strcmp(c->adapters[0].name, cases[i].name) != 0 ||
+                    strcmp(c->adapters[0].device, cases[i].device) != 0)
+                        fail_msg("%s: %s %s \"%s\" \"%s\"", line, c->io_tx, c->io_rx, c->adapters[0].name,
+                                 c->adapters[0].device);
+                conf_free(c);
+        }
+        struct conf *c = good("192.0.2.1 -p80 --adapter[0] eth0@1 --adapter[1] zc:eth1");
+        assert_string_equal(c->adapters[0].name, "eth0");
+        assert_string_equal(c->adapters[0].device, "eth0@1");
+        assert_string_equal(c->adapters[1].name, "eth1");
+        assert_string_equal(c->adapters[1].device, "zc:eth1");
+        char *text;
+        size_t n;
+        FILE *f = open_memstream(&text, &n);
+        assert_int_equal(conf_echo(c, f, true, false), 0);
+        fclose(f);
+        assert_non_null(strstr(text, "adapter[0] = eth0@1\nadapter[1] = zc:eth1\n"));
+        free(text);
+        conf_free(c);
+}
+
 static void outputs(void **state)
 {
         struct conf *c = good("192.0.2.1 -p80 --output-format json --output-filename /tmp/a -oL - --noshow "
@@ -247,6 +294,10 @@ static void operations(void **state)
                  {"--nmap", OP_NMAP_HELP},
                  {"--man-page", OP_MAN},
                  {"--regress", OP_SELFTEST},
+                 {"--benchmark", OP_BENCHMARK},
+                 {"--benchmark 192.0.2.1 -p80 --cpu-mask c", OP_BENCHMARK},
+                 {"--benchmark-tx -e eth7 --rate 5", OP_BENCHMARK_TX},
+                 {"--benchmark --echo", OP_ECHO},
                  {"-W", OP_IFLIST},
                  {"--debug if 192.0.2.1", OP_DEBUG_IF},
                  {"--readscan /tmp/a /tmp/b -oL /tmp/c", OP_READSCAN},
@@ -262,6 +313,50 @@ static void operations(void **state)
         assert_int_equal(c->n_files, 2);
         assert_string_equal(c->files[1], "/tmp/b");
         conf_free(c);
+}
+
+static void levels_of_instructions(void **state)
+{
+        static const char *const words[CPU_LEVELS] = {"C", "avx2", "AVX512"};
+        (void)state;
+        for (int level = 0; level < CPU_LEVELS; level++) {
+                char lines[2][60];
+                snprintf(lines[0], sizeof(lines[0]), "-sL 192.0.2.1 --cpu-mask %s", words[level]);
+                snprintf(lines[1], sizeof(lines[1]), "-sL 192.0.2.1 --cpu-mask=%d", level);
+                for (int i = 0; i < 2; i++) {
+                        if (!cpu_has((enum cpu_level)level)) {
+                                bad(lines[i], "has only c");
+                                continue;
+                        }
+                        struct conf *c = good(lines[i]);
+                        assert_int_equal(c->cpu_mask, level);
+                        conf_free(c);
+                }
+        }
+        struct conf *c = good("-sL 192.0.2.1 --cpu-mask c --cpu-mask auto");
+        assert_int_equal(c->cpu_mask, -1);
+        conf_free(c);
+}
+
+static void ways_to_send_nothing(void **state)
+{
+        static const struct {
+                const char *word;
+                bool offline, frames;
+        } t[] = {{"--offline", true, false},
+                 {"--offline=frames", true, true},
+                 {"--nosend=Frames", true, true},
+                 {"--offline=frames --offline", true, false},
+                 {"--offline=frames --offline=no", false, false}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                char line[80];
+                snprintf(line, sizeof(line), "192.0.2.1 -p80 %s", t[i].word);
+                struct conf *c = good(line);
+                if (c->offline != t[i].offline || c->offline_frames != t[i].frames)
+                        fail_msg("%s: %d %d", t[i].word, c->offline, c->offline_frames);
+                conf_free(c);
+        }
 }
 
 static void other_words(void **state)
@@ -285,6 +380,41 @@ static void other_words(void **state)
         c = good("192.0.2.1 -p80 --rate 100Mbit");
         assert_true(near(c->rate_bps, 1e8) && near(c->rate_pps, 0));
         assert_true(conf_was_set(c, "max-rate") && !conf_was_set(c, "wait"));
+        conf_free(c);
+}
+
+static void rate_auto(void **state)
+{
+        static const struct {
+                const char *line;
+                bool is_auto;
+                double pps;
+        } t[] = {{"--rate auto", true, 10000},
+                 {"--rate AUTO --max-rate 50k", true, 50000},
+                 {"--max-rate 50k --rate auto", true, 50000},
+                 {"--rate auto --max-rate 50k --rate auto", true, 50000},
+                 {"--rate 50k --rate auto", true, 10000},
+                 {"--max-rate 5k --rate 7 --rate auto", true, 10000},
+                 {"--max-rate 5k -T4 --rate auto", true, 10000},
+                 {"--rate auto --rate 500", false, 500},
+                 {"--rate auto -T4", false, 1000},
+                 {"--rate auto --min-rate 20k", true, 10000},
+                 {"--rate 9 --max-rate 500", false, 500},
+                 {"--max-rate 500 --rate 9", false, 9}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                char line[160];
+                snprintf(line, sizeof(line), "192.0.2.1 -p80 %s", t[i].line);
+                struct conf *c = good(line);
+                if (c->rate_auto != t[i].is_auto || !near(c->rate_pps, t[i].pps) || !c->has_rate)
+                        fail_msg("%s: %d %g", t[i].line, c->rate_auto, c->rate_pps);
+                conf_free(c);
+        }
+        struct conf *c = good("192.0.2.1 -p80 --rate auto --max-rate 100Mbit");
+        assert_true(c->rate_auto && near(c->rate_bps, 1e8));
+        char *text = echo_of(c, false);
+        assert_non_null(strstr(text, "rate = auto\nmax-rate = 100000000bit\n"));
+        free(text);
         conf_free(c);
 }
 
@@ -350,11 +480,19 @@ static const struct {
         {"192.0.2.1 -p80 --checkpoint /tmp/q -oL /tmp/q", "at once"},
         {"192.0.2.1 -p80 --show opened", "no state"},
         {"192.0.2.1 -p80 --exclude-ports 80", "takes away every port"},
-        {"192.0.2.1 -p80 --io xdp", "not in this version"},
+        {"192.0.2.1 -p80 --io warp", "is no back-end"},
         {"192.0.2.1 -p80 --io warp", "no back-end: there are auto"},
         {"192.0.2.1 -p80 --io-tx file", "needs a path"},
         {"192.0.2.1 -p80 -e file:x.pcap", "--io-tx"},
-        {"192.0.2.1 -p80 -e zc:eth0", "PF_RING"},
+        {"192.0.2.1 -p80 -e zc:", "names no interface"},
+        {"192.0.2.1 -p80 --pfring=maybe", "maybe"},
+        {"192.0.2.1 -p80 --cpu-mask 3", "\"3\" is no level"},
+        {"192.0.2.1 -p80 --cpu-mask sse2", "\"sse2\" is no level"},
+        {"192.0.2.1 -p80 --offline=patches", "not yes, no or frames"},
+        {"--benchmark-tx", "with --adapter"},
+        {"--benchmark-tx --adapter-ip 192.0.2.7", "with --adapter"},
+        {"--benchmark-tx -e eth7 --adapter[1] eth8", "one interface"},
+        {"--benchmark-tx -e eth7 --offline", "contradict"},
         {"192.0.2.1 -p80 --adapter-port 0", "no source port"},
         {"192.0.2.1 -p80 --adapter-port 6-5", "backwards"},
         {"192.0.2.1 -p80 --adapter-port 70000", "no source port"},
@@ -374,6 +512,9 @@ static const struct {
         {"192.0.2.1 -p80 --seed -1", "no seed"},
         {"192.0.2.1 -p80 --wait never", "no waiting time"},
         {"192.0.2.1 -p80 --max-rate-per-host 1Mbit", "counts packets"},
+        {"192.0.2.1 -p80 --max-rate-per-host auto", "is for --rate alone"},
+        {"192.0.2.1 -p80 --min-rate auto", "is for --rate alone"},
+        {"192.0.2.1 -p80 --max-rate auto", "\"auto\" is no ceiling"},
         {"192.0.2.1 -p80 --dedup-memory 5", "too small"},
         {"192.0.2.1 -p80 --xml zmap", "masscan|nmap"},
         {"192.0.2.1 -p80 --debug x", "--debug if"},
@@ -414,10 +555,14 @@ int main(void)
                 cmocka_unit_test(port_defaults),
                 cmocka_unit_test(numables_take_only_numbers),
                 cmocka_unit_test(adapters),
+                cmocka_unit_test(pfring),
                 cmocka_unit_test(outputs),
                 cmocka_unit_test(rotate_offsets),
                 cmocka_unit_test(operations),
+                cmocka_unit_test(levels_of_instructions),
+                cmocka_unit_test(ways_to_send_nothing),
                 cmocka_unit_test(other_words),
+                cmocka_unit_test(rate_auto),
                 cmocka_unit_test(under_the_other_name),
                 cmocka_unit_test(refusals),
                 cmocka_unit_test(family_is_no_exclude_list),

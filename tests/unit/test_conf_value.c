@@ -42,7 +42,7 @@ static void bad_rates(void **state)
                         {"10q", "is not a rate"},    {"10 k", "is not a rate"},
                         {"1e", "is not a rate"},     {"0x10", "is not a rate"},
                         {"inf", "is not a rate"},    {"nan", "is not a rate"},
-                        {"1e400", "is not a rate"},  {"auto", "not in this version"},
+                        {"1e400", "is not a rate"},  {"auto", "is for --rate alone"},
                         {"10kk", "is not a rate"},   {"1e12", "cannot be kept"},
                         {"1e-9", "cannot be kept"},  {"100MB/s", "is not a rate"},
                         {"99Pbit", "is not a rate"}, {"99999Gbit", "cannot be kept"},

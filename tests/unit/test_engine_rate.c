@@ -67,9 +67,25 @@ static void a_stall_is_counted_not_made_up(void **state)
         while (rate_take(&r, 1000, START_NS))
                 ;
         unsigned burst = rate_take(&r, 1u << 30, START_NS + NS_PER_S);
-        assert_in_range(burst, 140, 142); /* 1.4 ms and a frame, not a second's worth */
+        assert_in_range(burst, 120, 122); /* 1.2 ms and a frame, not a second's worth */
         assert_int_equal(atomic_load(&r.stalls), 1);
         assert_in_range(atomic_load(&r.stall_ns), NS_PER_S - 2 * NS_PER_MS, NS_PER_S);
+}
+
+static void room_is_kept_for_a_rst_from_below(void **state)
+{
+        struct rate r;
+        (void)state;
+        for (unsigned below = 0; below < 2; below++) {
+                rate_init(&r, 1000, START_NS);
+                r.closes_below = below;
+                while (rate_take(&r, 1000, START_NS))
+                        ;
+                assert_int_equal(rate_take(&r, 1u << 30, START_NS + NS_PER_S), below ? 1 : 2);
+        }
+        rate_charge(&r, 1); /* the RST has left: it takes the next frame's turn */
+        assert_int_equal(rate_take(&r, 1, START_NS + NS_PER_S + NS_PER_MS), 0);
+        assert_int_equal(rate_take(&r, 1, START_NS + NS_PER_S + 2 * NS_PER_MS), 1);
 }
 
 static void when_is_the_moment_that_take_grants(void **state)
@@ -125,6 +141,7 @@ int main(void)
                 cmocka_unit_test(sums_are_exact),
                 cmocka_unit_test(slow_rates_do_not_lose_to_late_wakeups),
                 cmocka_unit_test(a_stall_is_counted_not_made_up),
+                cmocka_unit_test(room_is_kept_for_a_rst_from_below),
                 cmocka_unit_test(when_is_the_moment_that_take_grants),
                 cmocka_unit_test(threads_share_one_bucket),
         };

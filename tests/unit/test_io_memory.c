@@ -41,7 +41,8 @@ static void send_number(struct io *io, uint32_t number, uint32_t len)
 static void table_rows(void **state)
 {
         (void)state;
-        static const char *const names[] = {"afpacket", "rawip", "pcap", "file", "null", "loop"};
+        static const char *const names[] = {"xdp",    "afxdp", "afpacket", "rawip", "pcap",
+                                            "pfring", "file",  "null",     "loop"};
         for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
                 assert_non_null(io_table[i]);
                 assert_string_equal(io_table[i]->name, names[i]);
@@ -49,7 +50,7 @@ static void table_rows(void **state)
                 assert_non_null(io_table[i]->summary);
         }
         assert_null(io_table[ARRAY_LEN(names)]);
-        assert_null(io_by_name("xdp"));
+        assert_null(io_by_name("warp"));
         assert_null(io_by_name(""));
 }
 

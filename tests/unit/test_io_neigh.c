@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static const uint64_t RETRY = 100 * NS_PER_MS, CALM = 30 * NS_PER_S;
+static const uint64_t RETRY = 100 * NS_PER_MS, CALM = 30 * NS_PER_S, LONG_DEAD = 5 * NS_PER_S;
 static const uint8_t one[6] = {2, 1, 1, 1, 1, 1}, two[6] = {2, 2, 2, 2, 2, 2};
 
 static struct io_neigh *made(size_t capacity)
@@ -22,6 +22,7 @@ static struct io_neigh *made(size_t capacity)
                                   .tries = 3,
                                   .retry_ns = RETRY,
                                   .calm_ns = CALM,
+                                  .dead_ns = LONG_DEAD,
                                   .n_askers = 3,
                                   .n_tellers = 2};
         assert_int_equal(io_neigh_new(&t, &c, &e), 0);
@@ -39,11 +40,18 @@ static unsigned due(struct io_neigh *t, uint64_t now_ns, struct io_neigh_ask *as
         return io_neigh_due(t, now_ns, ask, most);
 }
 
-/* Told, and taken in. Did a known neighbour change? */
+/* Told as an answer is, and taken in. Did a known neighbour change? */
 static bool learn(struct io_neigh *t, int ifindex, const struct ip_addr *ip, const uint8_t *mac,
                   uint64_t now_ns)
 {
-        io_neigh_tell(t, 0, ifindex, ip, mac, true);
+        io_neigh_tell(t, 0, ifindex, ip, mac, NEIGH_SURE | NEIGH_ANSWER);
+        return io_neigh_take(t, now_ns);
+}
+
+/* Told to everybody. */
+static bool announce(struct io_neigh *t, const struct ip_addr *ip, const uint8_t *mac, uint64_t now_ns)
+{
+        io_neigh_tell(t, 0, 1, ip, mac, NEIGH_SURE);
         return io_neigh_take(t, now_ns);
 }
 
@@ -113,9 +121,12 @@ static void answers_stop_the_asking(void **state)
         for (unsigned i = 0; i < 3; i++)
                 assert_true(ip_eq(&ask[i].ip, &ip[i]));
         learn(t, 7, &ip[1], one, 0);
-        learn(t, 7, &ip[4], two, 0); /* before it was asked at all */
-        assert_int_equal(due(t, 1, ask, 10), 1);
-        assert_true(ip_eq(&ask[0].ip, &ip[3]));
+        learn(t, 7, &ip[4], two, 0); /* before it was asked at all: used, and asked about all the same */
+        assert_int_equal(find(t, 7, &ip[4], mac), NEIGH_KNOWN);
+        assert_int_equal(due(t, 1, ask, 10), 2);
+        assert_true(ip_eq(&ask[0].ip, &ip[3]) && ip_eq(&ask[1].ip, &ip[4]));
+        assert_false(ask[1].to_mac);
+        learn(t, 7, &ip[4], two, 2);
         assert_int_equal(due(t, 1 + RETRY, ask, 10), 3);
         assert_true(ip_eq(&ask[0].ip, &ip[0]) && ip_eq(&ask[1].ip, &ip[2]) && ip_eq(&ask[2].ip, &ip[3]));
         assert_int_equal(find(t, 7, &ip[4], mac), NEIGH_KNOWN);
@@ -186,17 +197,114 @@ static void unasked_news(void **state)
         meet(t, &ip, one, 0);
         assert_true(learn(t, 1, &ip, two, 5));
         assert_mac(t, &ip, two);
+        /* who says it again, to everybody or to us, does not put that off */
+        assert_false(announce(t, &ip, two, 6));
+        assert_false(learn(t, 1, &ip, two, 5 + RETRY / 2));
         assert_int_equal(due(t, 5 + RETRY - 1, ask, 4), 0);
         assert_int_equal(due(t, 5 + RETRY, ask, 4), 1);
         assert_false(ask[0].to_mac);
-        assert_true(learn(t, 1, &ip, one, 5 + RETRY));
+        /* nor does an announcement count as the answer */
+        assert_false(announce(t, &ip, two, 5 + RETRY + 1));
+        assert_int_equal(due(t, 5 + 2 * RETRY, ask, 4), 1);
+        assert_true(learn(t, 1, &ip, one, 5 + 2 * RETRY));
         assert_mac(t, &ip, one);
         assert_int_equal(due(t, 5 + 9 * RETRY, ask, 4), 0);
         /* an advertisement without the override flag makes us ask, no more */
-        io_neigh_tell(t, 0, 1, &ip, two, false);
+        io_neigh_tell(t, 0, 1, &ip, two, NEIGH_ANSWER);
         assert_false(io_neigh_take(t, NS_PER_S * 2));
         assert_mac(t, &ip, one);
         assert_int_equal(io_neigh_due(t, NS_PER_S * 2, ask, 4), 1);
+        io_neigh_free(t);
+}
+
+/* While its link is out nobody is asked or given up; what was asked before it was back costs no try. */
+static void an_outage_costs_no_try(void **state)
+{
+        (void)state;
+        struct io_neigh *t = made(100);
+        struct io_neigh_ask ask[4];
+        struct ip_addr asked = ip_v4(1), wanted = ip_v4(2), known = ip_v4(3), elsewhere = ip_v4(4);
+        uint8_t mac[6];
+        uint64_t now = 0;
+        meet(t, &known, one, now);
+        assert_int_equal(find(t, 1, &asked, mac), NEIGH_ASKING);
+        for (unsigned try = 0; try < 2; try++, now += RETRY)
+                assert_int_equal(due(t, now, ask, 4), 1);
+        assert_int_equal(io_neigh_confirm(t, 1, &known), 0);
+        assert_int_equal(due(t, now, ask, 4), 2); /* the last try of the one, the first of the other */
+        io_neigh_link(t, 1, true, now + RETRY / 2);
+        assert_int_equal(find(t, 1, &wanted, mac), NEIGH_ASKING);
+        assert_int_equal(find(t, 2, &elsewhere, mac), NEIGH_ASKING);
+        for (unsigned i = 0; i < 10; i++, now += RETRY) {
+                unsigned n = due(t, now, ask, 4);
+                assert_int_equal(n, i < 3 ? 1 : 0); /* the other link goes on */
+                assert_true(!n || ask[0].ifindex == 2);
+        }
+        assert_int_equal(find(t, 2, &elsewhere, mac), NEIGH_DEAD);
+        io_neigh_link(t, 1, false, now);
+        for (unsigned try = 0; try < 3; try++) {
+                now += RETRY;
+                assert_int_equal(due(t, now, ask, 4), 3);
+        }
+        assert_int_equal(find(t, 1, &asked, mac), NEIGH_ASKING);
+        assert_int_equal(io_neigh_confirm(t, 1, &known), 0); /* no round of questions was lost */
+        (void)due(t, now + RETRY, ask, 4);
+        assert_int_equal(find(t, 1, &asked, mac), NEIGH_DEAD);
+        assert_int_equal(find(t, 1, &wanted, mac), NEIGH_DEAD);
+        assert_mac(t, &known, one);
+        assert_int_equal(io_neigh_confirm(t, 1, &known), 1);
+        io_neigh_free(t);
+}
+
+/* An outage that was over before the answer was overdue. */
+static void a_short_outage_costs_no_try(void **state)
+{
+        (void)state;
+        struct io_neigh *t = made(100);
+        struct io_neigh_ask ask[4];
+        struct ip_addr ip = ip_v4(1);
+        uint8_t mac[6];
+        uint64_t now = 0;
+        assert_int_equal(find(t, 1, &ip, mac), NEIGH_ASKING);
+        for (unsigned try = 0; try < 3; try++, now += RETRY)
+                assert_int_equal(due(t, now, ask, 4), 1);
+        io_neigh_link(t, 1, true, now - RETRY / 2);
+        io_neigh_link(t, 1, false, now - RETRY / 4);
+        for (unsigned try = 0; try < 3; try++, now += RETRY)
+                assert_int_equal(due(t, now, ask, 4), 1);
+        assert_int_equal(due(t, now, ask, 4), 0);
+        assert_int_equal(find(t, 1, &ip, mac), NEIGH_DEAD);
+        io_neigh_free(t);
+}
+
+/* Silence is believed for a while: the next use asks again, and an answer brings the dead back. */
+static void the_dead_are_asked_again(void **state)
+{
+        (void)state;
+        struct io_neigh *t = made(100);
+        struct io_neigh_ask ask[4];
+        struct ip_addr ip = ip_v4(1);
+        uint8_t mac[6];
+        uint64_t now = 0;
+        for (unsigned life = 0; life < 2; life++) {
+                assert_int_equal(find(t, 1, &ip, mac), life ? NEIGH_DEAD : NEIGH_ASKING);
+                for (unsigned try = 0; try < 3; try++, now += RETRY) {
+                        assert_int_equal(due(t, now, ask, 4), 1);
+                        assert_false(ask[0].to_mac);
+                }
+                assert_int_equal(due(t, now, ask, 4), 0);
+                io_neigh_age(t, now + LONG_DEAD - 1, 1e9);
+                assert_int_equal(find(t, 1, &ip, mac), NEIGH_DEAD);
+                assert_int_equal(due(t, now + LONG_DEAD - 1, ask, 4), 0);
+                now += LONG_DEAD;
+                io_neigh_age(t, now, 1e9);
+        }
+        assert_int_equal(due(t, now, ask, 4), 0); /* nobody uses it: nobody asks */
+        assert_int_equal(find(t, 1, &ip, mac), NEIGH_DEAD);
+        assert_int_equal(due(t, now, ask, 4), 1);
+        assert_false(learn(t, 1, &ip, one, now));
+        assert_mac(t, &ip, one);
+        assert_int_equal(due(t, now + 9 * RETRY, ask, 4), 0);
         io_neigh_free(t);
 }
 
@@ -219,9 +327,9 @@ static void strangers_are_not_listened_to(void **state)
         /* a storm about addresses nobody asked for leaves room for the one answer that matters */
         for (uint32_t i = 0; i < 100000; i++) {
                 struct ip_addr x = ip_v4(1000 + i);
-                io_neigh_tell(t, 1, 1, &x, two, true);
+                io_neigh_tell(t, 1, 1, &x, two, NEIGH_SURE);
         }
-        io_neigh_tell(t, 1, 1, &other, two, true);
+        io_neigh_tell(t, 1, 1, &other, two, NEIGH_SURE);
         (void)io_neigh_take(t, 0);
         assert_mac(t, &other, two);
         io_neigh_free(t);
@@ -354,7 +462,7 @@ static void *tell_all_the_time(void *arg)
                 uint8_t mac[6];
                 memset(mac, (int)(n % 256), 6);
                 mac[0] = 2;
-                io_neigh_tell(r->t, 0, 1, &ip, mac, true);
+                io_neigh_tell(r->t, 0, 1, &ip, mac, NEIGH_SURE | n % 2 * NEIGH_ANSWER);
         }
         return NULL;
 }
@@ -394,6 +502,9 @@ int main(void)
                 cmocka_unit_test(known_ones_grow_old),
                 cmocka_unit_test(silence_keeps_the_old_mac),
                 cmocka_unit_test(unasked_news),
+                cmocka_unit_test(an_outage_costs_no_try),
+                cmocka_unit_test(a_short_outage_costs_no_try),
+                cmocka_unit_test(the_dead_are_asked_again),
                 cmocka_unit_test(strangers_are_not_listened_to),
                 cmocka_unit_test(ageing_keeps_to_its_rate),
                 cmocka_unit_test(larger_than_the_table),

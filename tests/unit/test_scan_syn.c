@@ -34,6 +34,22 @@ static struct target random_target(uint8_t family)
         return (struct target){family == 4 ? ip_v4((uint32_t)a) : ip_v6(a, b), (uint16_t)rand(), 6};
 }
 
+/* The patch of a batch of one. */
+static struct patch patch_one(const struct probe_template *t, const struct target *to, const uint8_t mac[6],
+                              uint32_t now_us)
+{
+        static struct target_batch b;
+        struct patch p;
+        b.n = 1;
+        b.family = to->ip.family;
+        b.hi[0] = to->ip.hi;
+        b.lo[0] = to->ip.lo;
+        b.flat[0] = to->port;
+        memset(&p, 0x5a, sizeof(p));
+        scan_syn.patch(&p, t, &b, secret, mac, 9, now_us);
+        return p;
+}
+
 /* ---- a dissector that shares nothing with src/wire ---- */
 
 struct seen {
@@ -120,12 +136,9 @@ static struct seen probe(uint8_t *out, const struct scan_conf *conf, const struc
                          const struct scan_source *src, const struct target *to, uint32_t now_us)
 {
         struct probe_template t;
-        struct patch p;
         struct err e;
-        memset(&p, 0x5a, sizeof(p));
-        memcpy(p.mac, hop->them_mac, 6);
         assert_int_equal(scan_syn.prepare(&t, conf, hop, src, &e), 0);
-        scan_syn.patch(&p, &t, to, 1, secret, now_us);
+        struct patch p = patch_one(&t, to, hop->them_mac, now_us);
         memset(out, 0xa5, WIRE_PROBE_MAX);
         wire_stamp(out, &t, &p);
         return dissect(out, t.len, t.l3);
@@ -222,7 +235,6 @@ static void check_probes(const struct scan_conf *conf, const struct wire_hop *ho
                 assert_true(s.sport >= src->port_first && s.sport - src->port_first < src->port_count);
                 assert_true(s.src - src->first.lo < src->count);
                 struct ip_addr us = src->first;
-                us.hi += s.src < us.lo;
                 us.lo = s.src;
                 assert_int_equal(s.seq,
                                  (uint32_t)wire_cookie(secret, &us, (uint16_t)s.sport, &to.ip, to.port));
@@ -242,7 +254,7 @@ static void sums_are_exact(void **state)
                 source_of(4),
                 source_of(6),
                 {ip_v4(0xffffff00), 256, 1, 65535},
-                {ip_v6(7, UINT64_MAX - 3), 1000, 1024, 777}, /* the range carries into the upper half */
+                {ip_v6(7, UINT64_MAX - 999), 1000, 1024, 777}, /* the range ends with its /64 */
         };
         (void)state;
         srand(11);
@@ -268,7 +280,53 @@ static void cooked_link_is_refused(void **state)
         assert_true(strlen(e.text) > 20);
 }
 
+static void source_sets_stay_in_one_net64(void **state)
+{
+        struct scan_conf conf = conf_of(SYN_WINDOWS);
+        struct scan_source src = {ip_v6(0xfd01ull << 48, UINT64_MAX - 3), 4, 40000, 64};
+        struct probe_template t;
+        struct err e = {.text = ""};
+        (void)state;
+        assert_int_equal(scan_syn.prepare(&t, &conf, &ether, &src, &e), 0);
+        src.count = 5;
+        assert_int_equal(scan_syn.prepare(&t, &conf, &ether, &src, &e), -1);
+        assert_non_null(strstr(e.text, "\"fd01::ffff:ffff:ffff:fffc-fd01:0:0:1::\""));
+        assert_non_null(strstr(e.text, "/64"));
+}
+
 /* ---- which source a target sees ---- */
+
+/* Written down once: an answer to a probe of an older trawl with the same key must still be one. */
+static void probes_stay_what_they_were(void **state)
+{
+        static const struct scan_source src[2] = {
+                {{.lo = 0x0a000064, .family = 4}, 7, 40000, 17},
+                {{.hi = 0x20010db8ull << 32, .lo = 0x100, .family = 6}, 1000, 1024, 64512}};
+        static const struct {
+                struct target to;
+                unsigned long long src; /* lower half */
+                unsigned sport;
+                uint32_t seq;
+                unsigned id;
+        } rows[] = {
+                {{{.lo = 0x0b000001, .family = 4}, 443, 6}, 0x0a000067, 0x9c4e, 0xdad0d4e6, 0xb22d},
+                {{{.lo = 0xffffffff, .family = 4}, 65535, 6}, 0x0a000069, 0x9c46, 0xe87a4b2b, 0x926f},
+                {{{.lo = 0, .family = 4}, 0, 6}, 0x0a000066, 0x9c44, 0xe746f094, 0xc732},
+                {{{.hi = 0x20010db800000007, .lo = 0x777, .family = 6}, 80, 6}, 0x2cb, 0x8f04, 0xdbefa32b, 0},
+                {{{.hi = UINT64_MAX, .lo = UINT64_MAX, .family = 6}, 65535, 6}, 0x165, 0xb414, 0x5bbfef4d, 0},
+        };
+        struct scan_conf conf = conf_of(SYN_LINUX);
+        uint8_t out[WIRE_PROBE_MAX];
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct seen s = probe(out, &conf, &ether, &src[i > 2], &rows[i].to, 77);
+                assert_int_equal(s.src, rows[i].src);
+                assert_int_equal(s.sport, rows[i].sport);
+                assert_int_equal(s.seq, rows[i].seq);
+                assert_int_equal(s.id, rows[i].id);
+                assert_true(s.ip_sum_ok && s.tcp_sum_ok);
+        }
+}
 
 enum { SPREAD = 210000 };
 
@@ -294,14 +352,13 @@ static void sources_are_used_evenly(void **state)
         assert_int_equal(scan_syn.prepare(&t, &conf, &ether, &src, &e), 0);
         for (uint32_t i = 0; i < SPREAD; i++) {
                 struct target to = {ip_v4(0x0b000000 + i), 443, 6};
-                struct patch p, again;
-                scan_syn.patch(&p, &t, &to, 1, secret, 5);
-                scan_syn.patch(&again, &t, &to, 1, secret, 900000); /* a retry, later */
-                assert_true(p.src_off == again.src_off && p.sport == again.sport && p.seq == again.seq);
+                struct patch p = patch_one(&t, &to, ether.them_mac, 5);
+                struct patch again = patch_one(&t, &to, ether.them_mac, 900000); /* a retry, later */
+                assert_true(p.src == again.src && p.sport == again.sport && p.seq == again.seq);
                 wire_stamp(out, &t, &p);
-                unsigned sport = be(out + 34, 2) - 40000;
-                assert_true(p.src_off < 7 && sport < 17);
-                addr[p.src_off]++, port[sport]++, both[p.src_off * 17 + sport]++, id[out[19]]++;
+                unsigned sport = be(out + 34, 2) - 40000, off = be(out + 26, 4) - 0x0a000064;
+                assert_true(off < 7 && sport < 17);
+                addr[off]++, port[sport]++, both[off * 17 + sport]++, id[out[19]]++;
         }
         assert_true(chi_square(addr, 7) < 6 + 6 * 3.5);
         assert_true(chi_square(port, 17) < 16 + 6 * 5.7);
@@ -321,9 +378,8 @@ static void whole_port_space(void **state)
         assert_int_equal(scan_syn.prepare(&t, &conf, &ether, &src, &e), 0);
         for (uint32_t i = 0; i < 1000000; i++) {
                 struct target to = {ip_v6(3, i), 80, 6};
-                struct patch p;
+                struct patch p = patch_one(&t, &to, ether.them_mac, 0);
                 uint8_t b[2];
-                scan_syn.patch(&p, &t, &to, 1, secret, 0);
                 memcpy(b, &p.sport, 2);
                 n += !used[be(b, 2)];
                 used[be(b, 2)] = true;
@@ -333,24 +389,37 @@ static void whole_port_space(void **state)
 
 static void batches_equal_single_patches(void **state)
 {
+        static const uint8_t mac[6] = {2, 7, 7, 7, 7, 7};
+        static struct target_batch batch;
         struct scan_conf conf = conf_of(SYN_LINUX);
         struct scan_source src = {ip_v6(1, 2), 300, 100, 999};
         struct probe_template t;
         struct target to[100];
-        struct patch many[100], one;
+        struct patch many[101], untouched;
         struct err e;
         (void)state;
         assert_int_equal(scan_syn.prepare(&t, &conf, &ether, &src, &e), 0);
-        for (int i = 0; i < 100; i++)
-                to[i] = random_target(6);
-        memset(many, 0x77, sizeof(many));
-        scan_syn.patch(many, &t, to, 100, secret, 3);
+        batch.n = 100;
+        batch.family = 6;
         for (int i = 0; i < 100; i++) {
-                memset(&one, 0x77, sizeof(one)); /* path and mac are not patch()'s to set */
-                scan_syn.patch(&one, &t, &to[i], 1, secret, 3);
-                assert_memory_equal(&one, &many[i], sizeof(one));
-                assert_int_equal(one.path, 0x7777);
+                to[i] = random_target(6);
+                batch.hi[i] = to[i].ip.hi;
+                batch.lo[i] = to[i].ip.lo;
+                batch.flat[i] = to[i].port;
         }
+        memset(many, 0x77, sizeof(many));
+        memset(&untouched, 0x77, sizeof(untouched));
+        scan_syn.patch(many, &t, &batch, secret, mac, 9, 3);
+        for (int i = 0; i < 100; i++) {
+                struct patch one = patch_one(&t, &to[i], mac, 3);
+                assert_memory_equal(&one, &many[i], sizeof(one));
+                assert_int_equal(one.path, 9);
+                assert_memory_equal(one.mac, mac, 6);
+        }
+        assert_memory_equal(&many[100], &untouched, sizeof(untouched));
+        batch.n = 0;
+        scan_syn.patch(&many[100], &t, &batch, secret, mac, 9, 3);
+        assert_memory_equal(&many[100], &untouched, sizeof(untouched));
 }
 
 /* ---- answers ---- */
@@ -403,7 +472,7 @@ static struct pkt icmp_error(const struct reply *r, uint8_t type, uint8_t code)
 
 static enum scan_verdict classify(const struct pkt *p, struct answer *a)
 {
-        memset(a, 0, sizeof(*a));
+        memset(a, 0x5a, sizeof(*a)); /* every field of an answer is written */
         return scan_syn.classify(p, &key, 1000, a);
 }
 
@@ -443,6 +512,7 @@ static void tcp_answers(void **state)
                 assert_true(a.who.port == 80 && a.who.proto == 6 && a.us_port == r.us_port);
                 assert_true(a.ttl == 51 && a.flags == rows[i / 2].flags && a.ack == r.cookie + 1 &&
                             a.seq == 0x1234);
+                assert_true(a.icmp_type == 0 && a.icmp_code == 0 && a.rtt_us == 0);
         }
 }
 
@@ -627,6 +697,8 @@ int main(void)
                 cmocka_unit_test(each_option_by_itself),
                 cmocka_unit_test(sums_are_exact),
                 cmocka_unit_test(cooked_link_is_refused),
+                cmocka_unit_test(source_sets_stay_in_one_net64),
+                cmocka_unit_test(probes_stay_what_they_were),
                 cmocka_unit_test(sources_are_used_evenly),
                 cmocka_unit_test(whole_port_space),
                 cmocka_unit_test(batches_equal_single_patches),

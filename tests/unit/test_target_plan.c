@@ -424,34 +424,40 @@ static void test_save(void **state)
 
 /* ---- generate ---- */
 
+/* A batch's rows against the plan. */
+static void expect_batch(const struct tgt_plan *p, const struct tgt_order *o, const struct target_batch *b,
+                         bool *seen)
+{
+        for (unsigned i = 0; i < b->n; i++) {
+                struct target t = tgt_batch_at(b, i);
+                uint64_t index;
+                assert_int_equal(t.ip.family, b->family);
+                assert_true(i == 0 || b->pos[i] > b->pos[i - 1]);
+                assert_true(tgt_plan_index(p, &t, &index));
+                assert_int_equal(tgt_order_at(o, b->pos[i]), index);
+                assert_false(seen[index]);
+                seen[index] = true;
+        }
+}
+
 static void test_generate(void **state)
 {
         struct tgt_plan *p = plan_of("10.0.0.0/22,2001:db8::/120", "10.0.1.0/25", "80,81,U:53");
+        static struct target_batch v4, v6;
         struct tgt_plan_facts f;
         struct tgt_order o;
-        struct tgt_probe probe[37];
         (void)state;
         tgt_plan_facts(p, &f);
         tgt_order_init(&o, f.probes, 42);
-        for (uint64_t step = 1; step <= 5; step++) {
+        for (uint64_t most = 1; most <= 400; most += 57) {
                 bool *seen = calloc(f.probes, 1);
-                for (uint64_t shard = 0; shard < step; shard++) {
-                        uint64_t pos = shard, last = 0;
-                        unsigned n;
-                        while ((n = tgt_generate(p, &o, &pos, o.domain, step, probe, 37)) > 0) {
-                                for (unsigned i = 0; i < n; i++) {
-                                        uint64_t index;
-                                        assert_int_equal(probe[i].pos % step, shard);
-                                        assert_true(probe[i].pos >= last && probe[i].pos < pos);
-                                        last = probe[i].pos + 1;
-                                        assert_int_equal(tgt_order_at(&o, probe[i].pos), probe[i].index);
-                                        assert_true(tgt_plan_index(p, &probe[i].who, &index));
-                                        assert_int_equal(index, probe[i].index);
-                                        assert_false(seen[index]);
-                                        seen[index] = true;
-                                }
-                        }
-                        assert_true(pos >= o.domain);
+                for (uint64_t pos = 0; pos < o.domain;) {
+                        uint64_t from = pos;
+                        v4.n = v6.n = 0;
+                        tgt_generate(p, &o, &pos, o.domain, most, &v4, &v6);
+                        assert_true(pos > from && pos - from <= most);
+                        expect_batch(p, &o, &v4, seen);
+                        expect_batch(p, &o, &v6, seen);
                 }
                 for (uint64_t i = 0; i < f.probes; i++)
                         assert_true(seen[i]);

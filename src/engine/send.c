@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * send: see send.h. The middle of a transmit thread:
+ *
+ *   targets ──route──> path, MAC ──patch──> 64 bytes each ──turn──> back-end ──flush──> left
+ *
+ * Bursts get longer with the rate: a turn is waited for until it is worth a system call, a quarter of a
+ * millisecond at most, and what is handed in waits no longer than that for more.
+ */
+#include "send.h"
+
+enum {
+        CHUNK_NS = 250000, /* a burst is never longer than what may leave in this time */
+        CHUNK_MAX = 4096,
+        NAP_NS = 100000,
+        FULL_NS = 2000000, /* a ring that is only full moves within this; a link that is down does not */
+        REST_NS = 2000000,
+        PAUSE_NS = 50000000 /* so long in one burst: the link was down, not this machine busy */
+};
+
+bool send_stopping(const struct eng *g)
+{
+        return atomic_load_explicit(&((struct eng *)g)->stop, memory_order_relaxed) != STOP_NO;
+}
+
+/* ---- paths ---- */
+
+enum io_neigh_state send_find_mac(struct sender *s, const struct target *who, uint16_t id, uint64_t *mac)
+{
+        struct path *path = &s->g->paths[id];
+        uint8_t bytes[6];
+        if (path->mac_known || path->kind == ROUTE_GATEWAY) {
+                *mac = atomic_load_explicit(&path->mac, memory_order_relaxed);
+                return NEIGH_KNOWN;
+        }
+        struct ip_addr hop = who->ip;
+        hop.zone = 0;
+        enum io_neigh_state state =
+                io_neigh_find(s->g->neigh, s->id, s->g->devs[path->dev].ifindex, &hop, bytes);
+        if (state == NEIGH_KNOWN)
+                *mac = eng_mac_word(bytes);
+        return state;
+}
+
+static void move(struct target_batch *to, unsigned n, const struct target_batch *from, unsigned i)
+{
+        to->pos[n] = from->pos[i];
+        to->lo[n] = from->lo[i];
+        to->hi[n] = from->hi[i];
+        to->flat[n] = from->flat[i];
+        to->zone[n] = from->zone[i];
+}
+
+static void drop_answered(struct sender *s, struct target_batch *b)
+{
+        unsigned kept = 0;
+        for (unsigned i = 0; i < b->n; i++)
+                if (!window_answered(&s->g->window, b->pos[i]))
+                        move(b, kept++, b, i);
+        b->n = kept;
+}
+
+/* Every target of the family leaves by one path, whose next hop is known. */
+static bool route_together(struct sender *s, struct routed *r)
+{
+        uint16_t id = s->g->only_path[r->b.family == 6];
+        const struct path *path = id == ENG_NO_PATH ? NULL : &s->g->paths[id];
+        if (!path || !(path->mac_known || path->kind == ROUTE_GATEWAY))
+                return false;
+        r->path[0] = id;
+        r->mac[0] = atomic_load_explicit(&((struct path *)path)->mac, memory_order_relaxed);
+        r->same_path = r->same_mac = true;
+        return true;
+}
+
+static void route_each(struct sender *s, struct routed *r, bool retry)
+{
+        struct target_batch *b = &r->b;
+        unsigned kept = 0;
+        r->same_path = r->same_mac = true;
+        for (unsigned i = 0; i < b->n; i++) {
+                struct target who = tgt_batch_at(b, i);
+                uint16_t id = eng_path_of(s->g, &who.ip, b->pos[i]);
+                if (id == ENG_NO_PATH) {
+                        COUNT(s->count->unreachable, retry ? 0 : 1);
+                        continue;
+                }
+                enum io_neigh_state state = send_find_mac(s, &who, id, &r->mac[kept]);
+                if (state == NEIGH_KNOWN) {
+                        r->path[kept] = id;
+                        r->same_path &= id == r->path[0];
+                        r->same_mac &= r->mac[kept] == r->mac[0];
+                        move(b, kept++, b, i);
+                } else if (!retry && state != NEIGH_DEAD) {
+                        s->park(s->owner, &who, b->pos[i], id);
+                } else { /* a target counts once, however often it is tried */
+                        COUNT(s->count->unresolved, retry ? 0 : 1);
+                }
+        }
+        b->n = kept;
+}
+
+void send_route(struct sender *s, struct routed *r, bool retry)
+{
+        if (retry)
+                drop_answered(s, &r->b);
+        if (r->b.n && !route_together(s, r))
+                route_each(s, r, retry);
+}
+
+/* ---- handing in, and out ---- */
+
+/* Kicks until all that was handed in has left. A full ring empties in microseconds, so at first it asks again
+ * at once; when nothing moves it sleeps in between. Returns how many are left because the scan is being
+ * stopped. */
+static unsigned kick_out(const struct eng *g, struct io *io)
+{
+        struct io_stats s = {0};
+        uint64_t waiting = 0, since_ns = 0;
+        for (;;) {
+                io_tx_kick(io);
+                io->ops->stats(io->st, &s);
+                if (!s.tx_waiting || send_stopping(g))
+                        return (unsigned)s.tx_waiting;
+                uint64_t now = clock_mono_ns();
+                if (s.tx_waiting != waiting)
+                        since_ns = now;
+                waiting = s.tx_waiting;
+                if (now - since_ns > FULL_NS)
+                        clock_sleep_until(now + REST_NS);
+        }
+}
+
+static bool flush_dev(struct sender *s, unsigned dev)
+{
+        struct eng *g = s->g;
+        unsigned n = s->handed[dev];
+        if (!n)
+                return true;
+        uint64_t began = clock_mono_ns();
+        unsigned left = kick_out(g, &g->devs[dev].tx[s->id]);
+        uint64_t now = clock_mono_ns();
+        s->handed[dev] = 0;
+        s->n_handed -= n;
+        atomic_store_explicit(&g->last_send_ns, now, memory_order_relaxed);
+        COUNT(s->count->probes, n - MIN(n, left));
+        if (now - began > PAUSE_NS)
+                rate_restart(&g->rate, now);
+        return left == 0;
+}
+
+bool send_flush(struct sender *s)
+{
+        bool all = true;
+        for (unsigned d = 0; s->n_handed && d < s->g->n_devs; d++)
+                all &= flush_dev(s, d);
+        return all;
+}
+
+/* What may leave in CHUNK_NS. */
+static unsigned chunk_of(const struct eng *g)
+{
+        double chunk = rate_pps(&g->rate) * CHUNK_NS / 1e9;
+        return chunk < 1 ? 1 : chunk > CHUNK_MAX ? CHUNK_MAX : (unsigned)chunk;
+}
+
+/* How many frames are worth one kick. */
+static unsigned burst_of(const struct eng *g, const struct io *io)
+{
+        return MIN(chunk_of(g), (unsigned)io->caps.burst);
+}
+
+static unsigned hand_in_frames(struct io *io, const struct probe_template *t, const struct patch *p,
+                               unsigned n)
+{
+        struct frame f[ENG_BATCH];
+        unsigned got = io_tx_reserve(io, f, MIN(n, (unsigned)ENG_BATCH));
+        wire_stamp_burst(f, t, p, got);
+        io_tx_commit(io, f, got);
+        return got;
+}
+
+/* n patches whose turn it is. */
+static bool hand_in(struct sender *s, uint16_t id, const struct patch *p, unsigned n)
+{
+        const struct path *path = &s->g->paths[id];
+        struct io *io = &s->g->devs[path->dev].tx[s->id];
+        unsigned worth = burst_of(s->g, io);
+        for (unsigned done = 0; done < n;) {
+                unsigned got = path->by_patch ? io->ops->tx_patch(io->st, p + done, n - done)
+                                              : hand_in_frames(io, &path->tmpl, p + done, n - done);
+                done += got;
+                s->handed[path->dev] += got;
+                s->n_handed += got;
+                if ((!got || s->handed[path->dev] >= worth) && !flush_dev(s, path->dev))
+                        return false;
+        }
+        return true;
+}
+
+/* ---- turns ---- */
+
+/* Waits until at least one frame may leave; returns how many of `want` may. 0: the scan is being stopped. */
+static unsigned wait_turn(struct sender *s, unsigned want)
+{
+        struct eng *g = s->g;
+        uint64_t yield_until = 0; /* replies go first, but not all the time: two frames' worth of it */
+        if (g->rate.closes_below) /* a burst's RSTs are charged before the next one */
+                want = MIN(want, chunk_of(g));
+        for (;;) {
+                uint64_t now = clock_mono_ns();
+                if (send_stopping(g))
+                        return 0;
+                if (atomic_load_explicit(&g->tx_pause, memory_order_relaxed)) {
+                        send_flush(s);
+                        clock_sleep_until(now + NS_PER_MS);
+                        if (!atomic_load_explicit(&g->tx_pause, memory_order_relaxed))
+                                rate_restart(&g->rate, clock_mono_ns());
+                        s->idle(s->owner);
+                        continue;
+                }
+                if (atomic_load_explicit(&g->rate.replies_waiting, memory_order_relaxed)) {
+                        if (!yield_until)
+                                yield_until = now + NAP_NS + (uint64_t)(2e9 / rate_pps(&g->rate));
+                        if (now < yield_until) {
+                                send_flush(s);
+                                clock_sleep_until(MIN(now + NAP_NS / 4, yield_until));
+                                continue;
+                        }
+                }
+                eng_charge_closed(g);
+                /* What is taken frame by frame would leave frame by frame, a system call each. */
+                uint64_t when = rate_when(&g->rate, MIN(want, chunk_of(g)));
+                unsigned n = when <= now ? rate_take(&g->rate, want, now) : 0;
+                if (n)
+                        return n;
+                if (s->n_handed && when > now + CHUNK_NS) /* nothing waits in our hands for long */
+                        send_flush(s);
+                clock_sleep_until(MIN(when, now + 50 * NS_PER_MS));
+        }
+}
+
+/* ---- sending ---- */
+
+/* Targets of one path. `mac` holds one for all, or one each. */
+static bool send_part(struct sender *s, uint16_t id, const struct target_batch *b, const uint64_t *mac,
+                      bool same_mac)
+{
+        const struct eng *g = s->g;
+        uint8_t bytes[8];
+        memcpy(bytes, mac, 8);
+        scan_syn.patch(s->patch, &g->paths[id].tmpl, b, g->key.cookie, bytes, id,
+                       (uint32_t)(clock_mono_ns() / 1000));
+        for (unsigned i = 1; i < b->n && !same_mac; i++)
+                memcpy(s->patch[i].mac, &mac[i], 6);
+        for (unsigned done = 0; done < b->n;) {
+                unsigned may = wait_turn(s, b->n - done);
+                if (!may || !hand_in(s, id, s->patch + done, may))
+                        return false;
+                done += may;
+        }
+        return true;
+}
+
+/* Several paths: those of one are picked out, sent, and so on. */
+static bool send_mixed(struct sender *s, const struct routed *r)
+{
+        bool sent[BATCH_MAX] = {false};
+        for (unsigned first = 0; first < r->b.n; first++) {
+                uint16_t id = r->path[first];
+                s->part.family = r->b.family;
+                s->part.n = 0;
+                for (unsigned i = first; i < r->b.n && !sent[first]; i++)
+                        if (!sent[i] && r->path[i] == id) {
+                                sent[i] = i != first;
+                                s->part_mac[s->part.n] = r->mac[i];
+                                move(&s->part, s->part.n++, &r->b, i);
+                        }
+                if (s->part.n && !send_part(s, id, &s->part, s->part_mac, false))
+                        return false;
+        }
+        return true;
+}
+
+bool send_targets(struct sender *s, const struct routed *r)
+{
+        if (!r->b.n)
+                return true;
+        if (!r->same_path)
+                return send_mixed(s, r);
+        return send_part(s, r->path[0], &r->b, r->mac, r->same_mac);
+}
