@@ -13,12 +13,14 @@
 
 static const uint64_t settle_up_ns = 400 * NS_PER_MS, settle_down_ns = NS_PER_S, least_ns = NS_PER_S,
                       patience_ns = 20 * NS_PER_S, window_ns = 20 * NS_PER_S, look_min_ns = 60 * NS_PER_S,
-                      look_max_ns = 480 * NS_PER_S;
+                      look_max_ns = 480 * NS_PER_S, alone_ns = 8 * NS_PER_S;
 static const double least_samples = 50, base_samples = 120, many_samples = 4000;
 /* What the usual loss rests on before the knee is sought closely: samples, and its standard error. */
 static const double firm_samples = 600, base_error = 0.006;
 static const double margin = 0.93;     /* of the highest clean rate: where to hold */
 static const double knee_width = 1.08; /* hi / lo at which the knee is known well enough */
+/* So much loss at low rates: nothing can be told from what a higher one adds, if it is loss at all. */
+static const double blind_loss = 0.7;
 enum { STUBBORN_MAX = 3, BAD_INTERVALS = 3 };
 
 struct share { /* an estimate and its standard error */
@@ -104,6 +106,7 @@ static void begin_step(struct auto_rate *a, enum auto_phase phase, double pps, u
         a->judge_from_ns = now_ns + settle_ns;
         a->bad_intervals = 0;
         a->burst = a->burst_frames = 0;
+        a->waited = false;
         memset(&a->now, 0, sizeof(a->now));
 }
 
@@ -152,6 +155,15 @@ static void confirm_pending(struct auto_rate *a, double below_pps)
 static void judge_base(struct auto_rate *a, uint64_t now_ns)
 {
         struct share p = loss_of(&a->now);
+        if (p.value > blind_loss && a->reason == AUTO_BLIND) {
+                begin_step(a, AUTO_BASE, a->rate_pps, now_ns);
+                return;
+        }
+        if (a->reason == AUTO_BLIND) { /* something has changed while these were gathered: once more */
+                a->reason = AUTO_UNKNOWN;
+                begin_step(a, AUTO_BASE, a->rate_pps, now_ns);
+                return;
+        }
         if (p.value > 0.03 && a->phase == AUTO_BASE && a->now.kept + a->now.lost > 0) {
                 a->first = a->now;
                 a->first_pps = a->rate_pps;
@@ -166,6 +178,11 @@ static void judge_base(struct auto_rate *a, uint64_t now_ns)
 static void judge_check(struct auto_rate *a, uint64_t now_ns)
 {
         struct share d = excess(&a->first, &a->now);
+        if (loss_of(&a->now).value > blind_loss) {
+                a->reason = AUTO_BLIND;
+                begin_step(a, AUTO_BASE, a->rate_pps, now_ns);
+                return;
+        }
         grow_base(a, &a->now);
         a->lo_pps = a->rate_pps;
         if (d.value - 2.5 * d.error > 0.01) {
@@ -266,11 +283,14 @@ static enum verdict judge_counters(struct auto_rate *a, double *loss)
 }
 
 /* Many more "prohibited" a frame than at the base's rates: somebody has begun to turn us away. */
-static bool prohibited_burst(const struct auto_rate *a)
+static bool prohibited_burst(const struct auto_rate *a, uint64_t now_ns)
 {
+        if (a->phase <=
+            AUTO_CHECK) /* nothing is usual yet: canaries had their time to show that all is well */
+                return now_ns > a->judge_from_ns + alone_ns && a->burst > 20 &&
+                       a->burst > 0.2 * a->burst_frames;
         double usual = part(a->base.prohibited, a->base.frames) * a->burst_frames;
-        return a->phase > AUTO_CHECK && a->burst > 4 * usual + 5 * sqrt(usual) + 20 &&
-               a->burst > 0.002 * a->burst_frames;
+        return a->burst > 4 * usual + 5 * sqrt(usual) + 20 && a->burst > 0.002 * a->burst_frames;
 }
 
 /* ---- what follows from a verdict ---- */
@@ -351,6 +371,17 @@ static void found_clean(struct auto_rate *a, double pps, uint64_t now_ns)
         }
 }
 
+/* Probes waited for something else: whether the rate is clean, or more is possible, cannot be told here. */
+static void found_nothing(struct auto_rate *a, uint64_t now_ns)
+{
+        if (a->phase == AUTO_LOOK) {
+                hold(a, a->hold_pps, now_ns);
+                return;
+        }
+        begin_step(a, a->phase, a->rate_pps, now_ns);
+        a->judge_from_ns = now_ns;
+}
+
 /* A rate that this machine does not reach is no rate: what it does reach is the knee. */
 static void found_limit(struct auto_rate *a, double sent_pps, uint64_t now_ns)
 {
@@ -387,7 +418,7 @@ static void judge(struct auto_rate *a, uint64_t now_ns)
         double loss = 0, sent_pps = a->now.seconds > 0 ? a->now.frames / a->now.seconds : 0;
         double pps = MIN(a->rate_pps, sent_pps > 0 ? sent_pps * 1.02 : a->rate_pps);
         enum verdict v = judge_counters(a, &loss);
-        if (prohibited_burst(a)) {
+        if (prohibited_burst(a, now_ns)) {
                 found_prohibited(a, now_ns);
                 return;
         }
@@ -413,6 +444,8 @@ static void judge(struct auto_rate *a, uint64_t now_ns)
                 found_loss(a, pps, loss, now_ns);
         else if (v == CLEAN && a->phase == AUTO_HOLD)
                 go_on_holding(a, now_ns);
+        else if (v == CLEAN && a->waited && sent_pps < 0.9 * a->rate_pps)
+                found_nothing(a, now_ns);
         else if (v == CLEAN && sent_pps < 0.9 * a->rate_pps)
                 found_limit(a, sent_pps, now_ns);
         else if (v == CLEAN)
@@ -433,6 +466,7 @@ static void take_in(struct auto_rate *a, const struct auto_evidence *e, uint64_t
         double fade = exp2(-s.seconds / 2);
         add(&a->now, &s);
         a->samples += e->canary.kept + e->canary.lost + e->canary.gone;
+        a->waited |= e->waited;
         a->bad_intervals += e->dropped + e->refused > 0;
         a->burst = a->burst * fade + s.prohibited;
         a->burst_frames = a->burst_frames * fade + s.frames;
@@ -472,7 +506,8 @@ const char *auto_reason_name(enum auto_reason r)
                                             "frames do not leave above it",
                                             "this machine sends no faster",
                                             "ICMP \"administratively prohibited\" came in a burst",
-                                            "most targets known to answer have gone silent"};
+                                            "most targets known to answer have gone silent",
+                                            "most canaries fail, however slow: nothing is known"};
         return names[r];
 }
 
@@ -491,10 +526,10 @@ size_t auto_text(const struct auto_rate *a, char *out, size_t cap)
         int n;
         double held = a->hold_pps > 0 ? a->hold_pps : a->rate_pps;
         if (!a->settled_ns)
-                n = snprintf(
-                        out, cap,
-                        "--rate auto: still searching at %.0f packets/s when the scan ended (%llu canaries)",
-                        a->rate_pps, (unsigned long long)a->samples);
+                n = snprintf(out, cap,
+                             "--rate auto: still searching at %.0f packets/s when the scan ended (%llu "
+                             "canaries): %s",
+                             a->rate_pps, (unsigned long long)a->samples, auto_reason_name(a->reason));
         else if (a->knee_pps > 0 && a->reason != AUTO_CEILING)
                 n = snprintf(out, cap,
                              "--rate auto: held %.0f packets/s, found in %.0f s with %llu canaries in all; "

@@ -34,6 +34,7 @@ struct auto_evidence {             /* of one interval, a fraction of a second lo
         uint64_t dropped;          /* received ones lost on this machine: kernel, interface, our own queues */
         uint64_t prohibited;       /* ICMP "administratively prohibited" */
         struct canary_sums canary; /* samples begun in step auto_step() */
+        bool waited;  /* less left than might have: for want of something to send, or of a next hop */
         bool held_up; /* probes had to wait for something else than the rate: says nothing about it */
 };
 
@@ -46,7 +47,8 @@ enum auto_reason { /* why the rate does not go higher */
                    AUTO_REFUSED,
                    AUTO_MACHINE,
                    AUTO_PROHIBITED,
-                   AUTO_BLACKOUT
+                   AUTO_BLACKOUT,
+                   AUTO_BLIND
 };
 struct auto_sums { /* evidence added up */
         double kept, lost, gone, frames, refused, received, dropped, prohibited, seconds;
@@ -69,6 +71,7 @@ struct auto_rate {
         struct auto_sums first;
         double burst, burst_frames; /* prohibited of the last seconds, fading */
         double last_loss;
+        bool waited; /* in this step */
         unsigned stubborn,
                 bad_intervals; /* losses in a row that going down did not cure; intervals with drops */
         uint64_t samples, lossy_frames; /* over all; frames sent at rates that turned out too high */

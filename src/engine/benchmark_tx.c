@@ -8,6 +8,7 @@
  */
 #include "benchmark.h"
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 
 static const char targets[] = "198.18.0.0/15", port[] = "9"; /* discard, RFC 863 */
@@ -15,7 +16,7 @@ static const uint8_t nobody[6] = {0x02, 't', 'r', 'a', 'w', 'l'};
 static const uint64_t path_ns = 2 * NS_PER_S; /* each path has so long, shared by its bursts */
 /* Drivers may bring their counters up to date only every second or two. */
 static const uint64_t count_late_ns = 2200 * NS_PER_MS, stuck_ns = 200 * NS_PER_MS;
-enum { BURSTS_MAX = 6 };
+enum { BURSTS_MAX = 6, ROW_FRAMES_MIN = 100 };
 
 struct tx_bench {
         const struct conf *c;
@@ -109,6 +110,24 @@ static void choose_rate(struct tx_bench *b)
                   clock_mono_ns());
 }
 
+/* Below 2800 a second there is one row to a path (choose_bursts), above it each has many frames. */
+static int check_rate(const struct tx_bench *b, struct err *e)
+{
+        double frames = rate_pps(&b->rate) * (double)path_ns / 1e9;
+        if (b->c->rate_auto)
+                return err_set(e, 0,
+                               "--benchmark-tx cannot follow --rate auto, which finds its rate by answers: "
+                               "name a rate, "
+                               "or none to send as fast as the interface takes them");
+        if (b->limited && frames < ROW_FRAMES_MIN)
+                return err_set(e, 0,
+                               "--benchmark-tx at %.3g packets/s would send %.3g frames by each back-end, "
+                               "too few to "
+                               "measure: give --rate %.0f or more, or none",
+                               rate_pps(&b->rate), frames, ceil(ROW_FRAMES_MIN * 1e9 / (double)path_ns));
+        return 0;
+}
+
 static int prepare(struct tx_bench *b, struct err *e)
 {
         struct tgt_plan_facts facts;
@@ -121,7 +140,7 @@ static int prepare(struct tx_bench *b, struct err *e)
         tgt_plan_facts(b->plan, &facts);
         tgt_order_init(&b->order, facts.probes, b->c->seed);
         choose_rate(b);
-        return 0;
+        return check_rate(b, e);
 }
 
 static void announce(const struct tx_bench *b)

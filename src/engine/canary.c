@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Answers later than WAIT count as lost; the pause between two samples of a target keeps it from noticing. */
-static const uint64_t wait_ns = 600 * NS_PER_MS, rest_ns = NS_PER_S, look_gap_ns = 20 * NS_PER_MS,
-                      queue_max_ns = 2 * NS_PER_S;
+/* The pause between two samples of a target keeps it from noticing. */
+static const uint64_t wait_min_ns = 600 * NS_PER_MS, wait_max_ns = 5 * NS_PER_S, rest_ns = NS_PER_S,
+                      look_gap_ns = 20 * NS_PER_MS, queue_max_ns = 2 * NS_PER_S;
 /* A probe is stamped a little before canary_sent() is told; a repeated SYN-ACK is a second late at least. */
 static const uint64_t slack_ns = 100 * NS_PER_MS;
 
@@ -24,6 +24,7 @@ int canaries_init(struct canaries *c, unsigned n_tx, struct err *e)
 {
         memset(c, 0, sizeof(*c));
         assert(n_tx && n_tx <= CANARY_TX_MAX);
+        c->wait_ns = wait_min_ns;
         c->slots = calloc(CANARY_SLOTS, sizeof(*c->slots));
         if (!c->slots)
                 return err_set(e, 0, "out of memory for the canaries of --rate auto");
@@ -41,6 +42,11 @@ void canaries_free(struct canaries *c)
                 ring_free(&c->due[i]);
         free(c->slots);
         memset(c, 0, sizeof(*c));
+}
+
+void canaries_expect(struct canaries *c, uint64_t rtt_ns)
+{
+        c->wait_ns = MIN(MAX(rtt_ns + rtt_ns / 2 + 200 * NS_PER_MS, wait_min_ns), wait_max_ns);
 }
 
 /* ---- receive threads ---- */
@@ -108,11 +114,11 @@ static void follow(struct canaries *c, struct canary *x, unsigned step, uint64_t
         uint64_t sent_ns = atomic_load(&x->sent_ns),
                  heard_ns = atomic_load_explicit(&x->heard_ns, memory_order_acquire);
         bool answered = heard_ns + slack_ns >= sent_ns;
-        if (now_ns < sent_ns + wait_ns)
+        if (now_ns < sent_ns + c->wait_ns)
                 return;
         if (x->tries == 1 && answered) {
                 x->kept = true;
-                if (now_ns < sent_ns + 2 * wait_ns)
+                if (now_ns < sent_ns + 2 * c->wait_ns)
                         return;
         }
         if (x->tries == 1 && !x->kept) {
@@ -141,7 +147,7 @@ static void look_at(struct canaries *c, struct canary *x, unsigned step, uint64_
                         rest(x, now_ns);
         } else if (x->phase == CANARY_QUEUED && atomic_load_explicit(&x->sent_ns, memory_order_acquire)) {
                 x->phase = CANARY_SENT;
-        } else if (x->phase == CANARY_QUEUED && now_ns > x->first_ns + queue_max_ns + wait_ns) {
+        } else if (x->phase == CANARY_QUEUED && now_ns > x->first_ns + queue_max_ns + c->wait_ns) {
                 rest(x, now_ns); /* never sent: probes wait for something, or all is sent */
         }
         if (x->phase == CANARY_SENT)

@@ -41,9 +41,12 @@ struct canaries {
         unsigned n_tx, next_tx, next_slot, known;
         uint64_t last_ns, look_ns;
         double credit;
+        uint64_t wait_ns; /* answers later than this count as lost */
 };
 int canaries_init(struct canaries *, unsigned n_tx, struct err *);
 void canaries_free(struct canaries *);
+/* main: round trips mostly stay below rtt_ns (0: not known). */
+void canaries_expect(struct canaries *, uint64_t rtt_ns);
 /* rx, for each answer that carries our cookie and is more than "filtered". rtt_us: what the packet tells
  * about its round trip, 0: nothing. True: it repeats what was handed on before, and is news to nobody. */
 bool canary_heard(struct canaries *, uint64_t index, unsigned state, uint64_t now_ns, uint32_t rtt_us);

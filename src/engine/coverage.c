@@ -126,11 +126,35 @@ void coverage_estimate(struct coverage *c, enum coverage_basis basis, const stru
         c->high = fmax(1 - gamma_quantile(missed, variance, -1.96), c->found);
 }
 
-unsigned coverage_try_of(uint32_t age_ms, uint32_t rtt_us, double retry_delay_s, unsigned retries)
+unsigned coverage_try_of(uint32_t age_ms, uint32_t clock_ms, uint32_t rtt_us, double retry_delay_s,
+                         unsigned retries)
 {
         double age_s = age_ms / 1e3 - rtt_us / 1e6, k = floor(age_s / retry_delay_s + 0.5);
         double last = MIN(retries, (unsigned)COVERAGE_TRIES - 1);
+        /* The second probe leaves after retry_delay_s, never before. */
+        if (!rtt_us && retries && age_s >= retry_delay_s / 2 && age_s + clock_ms / 1e3 < retry_delay_s)
+                return COVERAGE_SLOW;
         return k <= 0 ? 0 : k >= last ? (unsigned)last : (unsigned)k;
+}
+
+/* No more slow answers than a tenth of those that seem to be to a later try: what comes slower still, and
+ * passes for one of them, is then no more than that. And most must be to the first, or all may be late. */
+static bool ages_tell(const uint64_t aged[COVERAGE_SEEN])
+{
+        uint64_t later = 0;
+        for (unsigned k = 1; k < COVERAGE_TRIES; k++)
+                later += aged[k];
+        return aged[COVERAGE_SLOW] * 10 <= later && aged[0] > later;
+}
+
+bool coverage_of_answers(const uint64_t timed[COVERAGE_SEEN], const uint64_t aged[COVERAGE_SEEN],
+                         unsigned retries, struct coverage_try *t)
+{
+        bool both = ages_tell(aged);
+        *t = (struct coverage_try){.tries = MIN(retries + 1, (unsigned)COVERAGE_TRIES)};
+        for (unsigned k = 0; k < t->tries; k++)
+                t->heard[k] = timed[k] + (both ? aged[k] : 0);
+        return retries && heard(t);
 }
 
 /* As many digits as tell the share from all. */
@@ -152,8 +176,11 @@ size_t coverage_text(const struct coverage *c, char *out, size_t cap)
         percent(low, sizeof(low), c->low);
         percent(high, sizeof(high), c->high);
         if (c->basis == COVERAGE_NONE)
-                n = snprintf(out, cap, "coverage: unknown, for nothing was probed twice that answered%s",
-                             c->retried ? "" : ": --retries 1 or --rate auto would tell");
+                n = snprintf(out, cap, "coverage: unknown, for %s",
+                             c->retried ? "no answer tells which of the probes it answers: a longer "
+                                          "--retry-delay, --tcp-tsecho or --rate auto may tell"
+                                        : "nothing was probed twice that answered: --retries 1 or --rate "
+                                          "auto would tell");
         else
                 n = snprintf(out, cap,
                              "coverage: about %s %% of the targets that answer (95 %%: %s to %s %%), if "

@@ -36,8 +36,17 @@ struct coverage {
  * retries). Parts without evidence are left out. No evidence at all: COVERAGE_NONE. */
 void coverage_estimate(struct coverage *, enum coverage_basis, const struct coverage_part *, unsigned n_parts,
                        uint64_t found, unsigned tries);
-/* Which try an answer belongs to: `age_ms` after the first probe, of which rtt_us (0: unknown) on the way. */
-unsigned coverage_try_of(uint32_t age_ms, uint32_t rtt_us, double retry_delay_s, unsigned retries);
+/* Which try an answer belongs to: `age_ms` after the first probe, of which rtt_us (0: unknown) on the way.
+ * An age may be too short by clock_ms. COVERAGE_SLOW: the round trip is not known, and took over half of the
+ * time between two tries. */
+enum { COVERAGE_SLOW = COVERAGE_TRIES, COVERAGE_SEEN };
+unsigned coverage_try_of(uint32_t age_ms, uint32_t clock_ms, uint32_t rtt_us, double retry_delay_s,
+                         unsigned retries);
+/* First answers by coverage_try_of: those whose round trip was told, and those that only an age is known of.
+ * The latter count if round trips are short against the time between two tries: else an answer to the first
+ * would pass for one to the second. False: nothing can be told. */
+bool coverage_of_answers(const uint64_t timed[COVERAGE_SEEN], const uint64_t aged[COVERAGE_SEEN],
+                         unsigned retries, struct coverage_try *);
 /* "coverage: 99.2 % of the targets that answer (95 %: 98.9 to 99.4 %), …"; without evidence: how to get it.
  * Returns length. */
 size_t coverage_text(const struct coverage *, char *out, size_t cap);

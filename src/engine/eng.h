@@ -63,6 +63,7 @@ bool window_mark(struct window *, uint64_t pos); /* answered; was it already? fa
 bool window_answered(const struct window *, uint64_t pos);
 void window_sent(struct window *, uint64_t pos, uint32_t now_ms);
 uint32_t window_age_ms(const struct window *, uint64_t pos, uint32_t now_ms); /* since sent; 0: unknown */
+bool window_holds(const struct window *, uint64_t pos); /* claimed, and not settled yet */
 
 /* ---- devices and paths (paths.c)
  * ------------------------------------------------------------------------------ */
@@ -131,7 +132,7 @@ struct lost_addr { /* one of our sources that the kernel had and took away when 
 
 struct counters { /* one per thread, only its owner writes */
         _Alignas(CACHE_LINE) _Atomic uint64_t probes, retries, replies, replies_dropped, unreachable,
-                unresolved, targets, parked;
+                unresolved, targets, parked, waited_ns; /* tx: for something else than its turn */
         _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
 };
 #define COUNT(c, n)                                                                                   \

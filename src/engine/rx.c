@@ -212,6 +212,7 @@ static bool is_old_news(struct rx *r, const struct found *f, uint64_t pos, bool 
                                   .index = f->index,
                                   .now_ns = r->now_ns,
                                   .age_ms = window_age_ms(&g->window, pos, now_ms),
+                                  .inside = window_holds(&g->window, pos),
                                   .again = again};
         return steer_answer(g->steer, r->id, &seen);
 }

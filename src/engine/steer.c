@@ -13,11 +13,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { FEED_NS = 250000000 };
+enum { FEED_NS = 250000000, RTT_BIN_MS = 50, RTT_BINS = 64 };
 enum part { PART_LOSSY, PART_SEARCH, PART_HOLD, PARTS };
 
 struct rx_seen { /* one per receive thread, only its owner writes */
-        _Alignas(CACHE_LINE) _Atomic uint64_t tries[COVERAGE_TRIES];
+        _Alignas(CACHE_LINE) _Atomic uint64_t timed[COVERAGE_SEEN], aged[COVERAGE_SEEN];
+        _Atomic uint64_t rtt[RTT_BINS]; /* answers by round trip, RTT_BIN_MS each; the last holds the rest */
         _Atomic uint64_t prohibited;
 };
 struct drops { /* of our interfaces, since start; the kernel counts 32 bits here */
@@ -26,19 +27,22 @@ struct drops { /* of our interfaces, since start; the kernel counts 32 bits here
         bool known;
 };
 struct so_far { /* counters at the last feed */
-        uint64_t frames, refused, received, dropped, prohibited, probes;
+        uint64_t frames, refused, received, dropped, prohibited, probes, waited_ns;
 };
 struct steer {
         bool on; /* --rate auto */
+        bool no_reset;
         unsigned n_rx, retries;
         double retry_delay_s;
-        _Atomic bool ages_tell; /* fast enough for the window's clock to tell the tries apart */
+        /* The window has one time for 64 positions, the last one's: ages are too short by so much at most. 0:
+         * too slow a scan for ages to tell the tries apart. */
+        _Atomic uint32_t clock_ms;
         struct rx_seen *rx;
         struct auto_rate rate;
         struct canaries canaries;
         struct drops drops;
         struct so_far last;
-        uint64_t feed_ns;
+        uint64_t feed_ns, gather_ns;
         bool held_up; /* since the last feed, probes waited for an output or a link */
         unsigned tag, step;
         struct canary_sums sums;
@@ -64,6 +68,7 @@ int steer_new(struct steer **out, struct eng *g, struct err *e)
         s->rx = rx;
         s->n_rx = g->n_rx;
         s->retries = g->conf->retries;
+        s->no_reset = g->conf->no_reset;
         s->retry_delay_s = g->conf->retry_delay_s;
         s->on = g->conf->rate_auto;
         for (unsigned i = 0; i < PARTS; i++)
@@ -109,6 +114,26 @@ static bool is_prohibited(const struct answer *a)
         return a->icmp_type == 3 && (a->icmp_code == 9 || a->icmp_code == 10 || a->icmp_code == 13);
 }
 
+/* What is left half open repeats its SYN-ACK, which would pass for the answer to a canary: only a time
+ * stamp or a RST cannot. */
+static bool may_be_canary(const struct steer *s, const struct answer *a)
+{
+        return s->on && (!s->no_reset || a->state != PORT_OPEN || a->rtt_us);
+}
+
+/* A first answer. Outside the window it is not known to be one. */
+static void note_first(struct steer *s, struct rx_seen *mine, const struct steer_seen *x)
+{
+        uint32_t rtt_us = x->answer->rtt_us, rtt_ms = rtt_us ? rtt_us / 1000 : x->age_ms;
+        if (rtt_us || !s->retries || rtt_ms < s->retry_delay_s * 1000) /* else a retry's, perhaps */
+                COUNT(mine->rtt[MIN(rtt_ms / RTT_BIN_MS, (uint32_t)RTT_BINS - 1)], 1);
+        uint32_t clock_ms = atomic_load_explicit(&s->clock_ms, memory_order_relaxed);
+        if (!s->retries || !clock_ms)
+                return;
+        unsigned k = coverage_try_of(x->age_ms, clock_ms, rtt_us, s->retry_delay_s, s->retries);
+        COUNT(*(rtt_us ? &mine->timed[k] : &mine->aged[k]), 1);
+}
+
 bool steer_answer(struct steer *s, unsigned rx, const struct steer_seen *x)
 {
         struct rx_seen *mine = &s->rx[rx];
@@ -118,10 +143,10 @@ bool steer_answer(struct steer *s, unsigned rx, const struct steer_seen *x)
                         COUNT(mine->prohibited, 1);
                 return false;
         }
-        if (s->on && canary_heard(&s->canaries, x->index, a->state, x->now_ns, a->rtt_us))
+        if (may_be_canary(s, a) && canary_heard(&s->canaries, x->index, a->state, x->now_ns, a->rtt_us))
                 return true;
-        if (!x->again && s->retries && atomic_load_explicit(&s->ages_tell, memory_order_relaxed))
-                COUNT(mine->tries[coverage_try_of(x->age_ms, a->rtt_us, s->retry_delay_s, s->retries)], 1);
+        if (x->inside && !x->again)
+                note_first(s, mine, x);
         return false;
 }
 
@@ -158,26 +183,46 @@ static void look_at_interfaces(struct drops *d, const struct eng *g)
         d->known = true;
 }
 
-static struct auto_evidence gather(struct steer *s, struct eng *g)
+/* The time that nearly all first answers needed; 0: not known. */
+static uint64_t usual_rtt_ns(const struct steer *s)
+{
+        uint64_t sum[RTT_BINS] = {0}, n = 0, seen = 0;
+        for (unsigned i = 0; i < s->n_rx; i++)
+                for (unsigned b = 0; b < RTT_BINS; b++)
+                        sum[b] += atomic_load_explicit(&s->rx[i].rtt[b], memory_order_relaxed);
+        for (unsigned b = 0; b < RTT_BINS; b++)
+                n += sum[b];
+        for (unsigned b = 0; b < RTT_BINS && n; b++)
+                if ((seen += sum[b]) * 50 >= n * 49)
+                        return (b + 1) * RTT_BIN_MS * NS_PER_MS;
+        return 0;
+}
+
+static struct auto_evidence gather(struct steer *s, struct eng *g, uint64_t now_ns)
 {
         struct totals t;
         struct so_far now = {0}, *last = &s->last;
         eng_totals(g, &t);
         look_at_interfaces(&s->drops, g);
         now.probes = t.probes;
-        now.frames = t.probes + t.replies;
+        now.frames = t.probes + t.replies + atomic_load_explicit(&g->ask_count, memory_order_relaxed);
         now.refused = t.tx_errors + s->drops.tx;
         now.received = t.frames;
         now.dropped = t.missed + t.replies_dropped + s->drops.rx;
         for (unsigned i = 0; i < s->n_rx; i++)
                 now.prohibited += atomic_load_explicit(&s->rx[i].prohibited, memory_order_relaxed);
+        for (unsigned i = 0; i < g->n_tx; i++)
+                now.waited_ns += atomic_load_explicit(&g->tx_count[i].waited_ns, memory_order_relaxed);
+        uint64_t gap_ns = now_ns - s->gather_ns, waited_ns = now.waited_ns - last->waited_ns;
         struct auto_evidence e = {.frames = now.frames - last->frames,
                                   .refused = now.refused - last->refused,
                                   .received = now.received - last->received,
                                   .dropped = now.dropped - last->dropped,
                                   .prohibited = now.prohibited - last->prohibited,
                                   .canary = s->sums,
+                                  .waited = waited_ns * 20 > gap_ns * g->n_tx,
                                   .held_up = s->held_up};
+        s->gather_ns = now_ns;
         s->now.share += (double)(now.probes - last->probes);
         s->now.seen.heard[0] += s->sums.kept;
         s->now.seen.heard[1] += s->sums.lost;
@@ -203,7 +248,7 @@ static void feed(struct steer *s, struct eng *g, uint64_t now_ns)
 {
         char text[300];
         double before_pps = s->rate.rate_pps;
-        struct auto_evidence e = gather(s, g);
+        struct auto_evidence e = gather(s, g, now_ns);
         if (!s->rate.start_ns) { /* the first probe has left: the search begins */
                 if (!e.frames)
                         return;
@@ -228,11 +273,17 @@ static void feed(struct steer *s, struct eng *g, uint64_t now_ns)
 void steer_tick(struct steer *s, struct eng *g, uint64_t now_ns)
 {
         bool sending = atomic_load(&g->tx_running) > 0;
-        atomic_store_explicit(&s->ages_tell, rate_pps(&g->rate) * s->retry_delay_s >= 256,
+        double clock_s = 64 / rate_pps(&g->rate);
+        atomic_store_explicit(&s->clock_ms,
+                              clock_s * 4 <= s->retry_delay_s ? (uint32_t)(clock_s * 1000) + 5 : 0,
                               memory_order_relaxed);
         if (!s->on)
                 return;
-        s->held_up |= atomic_load(&g->tx_pause) || atomic_load(&g->link_out);
+        /* At the end only retries are left, and they wait for their time. */
+        s->held_up |= atomic_load(&g->tx_pause) || atomic_load(&g->link_out) ||
+                      atomic_load(&g->window.next) >= g->pos_end;
+        if (now_ns >= s->feed_ns)
+                canaries_expect(&s->canaries, usual_rtt_ns(s));
         if (s->rate.start_ns)
                 canary_tick(&s->canaries, sending ? auto_canary_pps(&s->rate, now_ns) : 0, s->tag, now_ns,
                             &s->sums);
@@ -245,14 +296,14 @@ void steer_tick(struct steer *s, struct eng *g, uint64_t now_ns)
 /* ---- what is told ---- */
 static bool by_retries(struct steer *s, struct coverage_part *p)
 {
-        uint64_t n = 0;
-        *p = (struct coverage_part){.share = 1, .seen.tries = MIN(s->retries + 1, (unsigned)COVERAGE_TRIES)};
+        uint64_t timed[COVERAGE_SEEN] = {0}, aged[COVERAGE_SEEN] = {0};
+        p->share = 1;
         for (unsigned i = 0; i < s->n_rx; i++)
-                for (unsigned k = 0; k < p->seen.tries; k++)
-                        p->seen.heard[k] += atomic_load_explicit(&s->rx[i].tries[k], memory_order_relaxed);
-        for (unsigned k = 0; k < p->seen.tries; k++)
-                n += p->seen.heard[k];
-        return s->retries && n;
+                for (unsigned k = 0; k < COVERAGE_SEEN; k++) {
+                        timed[k] += atomic_load_explicit(&s->rx[i].timed[k], memory_order_relaxed);
+                        aged[k] += atomic_load_explicit(&s->rx[i].aged[k], memory_order_relaxed);
+                }
+        return coverage_of_answers(timed, aged, s->retries, &p->seen);
 }
 
 void steer_coverage(struct steer *s, struct eng *g, struct coverage *c)

@@ -24,6 +24,7 @@ struct steer_seen { /* an answer of the plan */
         const struct answer *answer;
         uint64_t index, now_ns;
         uint32_t age_ms; /* since the position was first sent (window_age_ms), 0: just now, or unknown */
+        bool inside;     /* the window knows of this position: else all it says is "no" */
         bool again;      /* the window knew it already */
 };
 /* With --rate auto sets g->rate to where the search starts; before any thread runs, after rate_init(). */

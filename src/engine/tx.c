@@ -189,6 +189,14 @@ static void send_canaries(struct tx *t)
         }
 }
 
+/* For an answer, for a next hop, or for blocks to become due: --rate auto learns nothing from that time. */
+static void wait_until(struct tx *t, uint64_t until_ns)
+{
+        uint64_t from_ns = clock_mono_ns();
+        clock_sleep_until(until_ns);
+        COUNT(t->count->waited_ns, clock_mono_ns() - from_ns);
+}
+
 static unsigned block_size(const struct eng *g)
 {
         double n = rate_pps(&g->rate) / 20 / g->n_tx;
@@ -236,7 +244,7 @@ static bool new_block(struct tx *t)
                 if (send_stopping(t->g))
                         return true; /* the whole block stays owed */
                 if (pos < t->now.end && !look_at_parked(t, clock_mono_ns()))
-                        clock_sleep_until(clock_mono_ns() + NS_PER_MS);
+                        wait_until(t, clock_mono_ns() + NS_PER_MS);
         }
         t->blocks.sending = UINT64_MAX;
         if (t->now_held == HELD_NONE)
@@ -278,8 +286,7 @@ static void run(struct tx *t)
                 send_canaries(t);
                 bool moved = look_at_parked(t, now);
                 if (!due_retry(t, now) && !new_block(t) && !moved)
-                        clock_sleep_until(
-                                MAX(blocks_next_due(&t->blocks, now + 2 * NS_PER_MS), now + NAP_NS));
+                        wait_until(t, MAX(blocks_next_due(&t->blocks, now + 2 * NS_PER_MS), now + NAP_NS));
         }
         atomic_fetch_sub(&g->tx_running, 1);
         /* What was sent last is owed until its horizon is over; the main thread ends the wait. */

@@ -64,7 +64,7 @@ uint64_t window_claim(struct window *w, uint64_t *first, uint64_t want, uint64_t
         }
 }
 
-static bool inside(const struct window *w, uint64_t pos)
+bool window_holds(const struct window *w, uint64_t pos)
 {
         struct window *v = (struct window *)w;
         return pos >= atomic_load_explicit(&v->low, memory_order_relaxed) &&
@@ -74,7 +74,7 @@ static bool inside(const struct window *w, uint64_t pos)
 bool window_mark(struct window *w, uint64_t pos)
 {
         uint64_t bit = 1ull << (pos & 63);
-        if (!inside(w, pos))
+        if (!window_holds(w, pos))
                 return false;
         return atomic_fetch_or_explicit(&w->bits[(pos & w->mask) / 64], bit, memory_order_relaxed) & bit;
 }
@@ -91,7 +91,7 @@ void window_sent(struct window *w, uint64_t pos, uint32_t now_ms)
 
 uint32_t window_age_ms(const struct window *w, uint64_t pos, uint32_t now_ms)
 {
-        if (!inside(w, pos))
+        if (!window_holds(w, pos))
                 return 0;
         uint32_t sent = atomic_load_explicit(&w->sent_ms[(pos & w->mask) / 64], memory_order_relaxed);
         return sent && now_ms > sent ? now_ms - sent : 0;

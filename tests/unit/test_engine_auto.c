@@ -381,6 +381,7 @@ static void knows_nothing_and_stays(void **state)
         assert_false(auto_news(&a, text, sizeof(text)));
         auto_text(&a, text, sizeof(text));
         assert_non_null(strstr(text, "still searching at 10000"));
+        assert_non_null(strstr(text, "too few targets have answered"));
 }
 
 static void bounds(void **state)
@@ -488,6 +489,57 @@ static void blackout_stays_low(void **state)
         assert_true(a.rate_pps < 200);
 }
 
+/* Every canary fails, at low rates too: that tells nothing, and never less than nothing. */
+static void blind_stays_low_and_says_so(void **state)
+{
+        struct auto_rate a;
+        uint64_t now_ns = start_ns;
+        char text[300];
+        (void)state;
+        auto_init(&a, 1e5, now_ns);
+        feed_for(&a, &(struct auto_evidence){.frames = 2500, .canary.lost = 30}, 300, &now_ns);
+        assert_true(a.rate_pps > 2499 && a.rate_pps < 2501);
+        assert_int_equal(a.reason, AUTO_BLIND);
+        auto_text(&a, text, sizeof(text));
+        assert_non_null(strstr(text, "however slow"));
+        struct auto_evidence good = {.canary.kept = 60}; /* it was the answers that were slow */
+        for (unsigned i = 0; i < 400; i++) {
+                good.frames = (uint64_t)(a.rate_pps * FEED_NS / 1e9);
+                auto_feed(&a, &good, now_ns += FEED_NS);
+        }
+        assert_true(a.rate_pps > 99999 && a.reason == AUTO_CEILING);
+}
+
+/* Hardly anything answers, and then a router begins to turn every other probe away. */
+static void prohibited_before_anything_is_known(void **state)
+{
+        struct auto_rate a;
+        uint64_t now_ns = start_ns;
+        (void)state;
+        auto_init(&a, 1e5, now_ns);
+        feed_for(&a, &(struct auto_evidence){.frames = 2500, .prohibited = 250}, 10, &now_ns);
+        assert_true(a.rate_pps > 9999);
+        feed_for(&a, &(struct auto_evidence){.frames = 2500, .prohibited = 1250}, 3, &now_ns);
+        assert_int_equal(a.reason, AUTO_PROHIBITED);
+        assert_true(a.rate_pps < 5001);
+}
+
+/* For want of something to send less leaves than might: no rise, and no fall. */
+static void waiting_says_nothing(void **state)
+{
+        struct auto_rate a;
+        uint64_t now_ns = start_ns;
+        (void)state;
+        auto_init(&a, 1e5, now_ns);
+        for (unsigned i = 0; i < 4000; i++) {
+                struct auto_evidence e = {.frames = (uint64_t)(a.rate_pps * 0.3 * FEED_NS / 1e9),
+                                          .waited = true,
+                                          .canary.kept = 60};
+                auto_feed(&a, &e, now_ns += FEED_NS);
+        }
+        assert_true(a.rate_pps >= 10000 && a.rate_pps <= 20001 && a.reason != AUTO_MACHINE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -498,6 +550,9 @@ int main(void)
                 cmocka_unit_test(prohibited_halves),
                 cmocka_unit_test(frames_that_do_not_leave),
                 cmocka_unit_test(blackout_stays_low),
+                cmocka_unit_test(blind_stays_low_and_says_so),
+                cmocka_unit_test(prohibited_before_anything_is_known),
+                cmocka_unit_test(waiting_says_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,13 @@ struct world {
 
 static struct world w;
 
+static int slow(uint64_t index, unsigned nth)
+{
+        (void)index;
+        (void)nth;
+        return 900;
+}
+
 static int set_up(void **state)
 {
         struct err e;
@@ -154,6 +161,23 @@ static void gone(void **state)
         assert_true(canary_heard(&w.c, 7, 2, w.now_ns, 0));
 }
 
+/* Where round trips are known to be long, canaries are waited for longer. */
+static void slow_ones_are_waited_for(void **state)
+{
+        (void)state;
+        learn(500);
+        canaries_expect(&w.c, 900 * NS_PER_MS);
+        w.answers = slow;
+        go_on(5, 50);
+        go_on(5, 0);
+        assert_int_equal(w.sums.lost + w.sums.gone, 0);
+        assert_in_range(w.sums.kept, 200, 260);
+        canaries_expect(&w.c, 0);
+        go_on(5, 50);
+        go_on(5, 0);
+        assert_true(w.sums.lost > 100);
+}
+
 static void late_answers_are_losses_at_most(void **state)
 {
         (void)state;
@@ -244,6 +268,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(kept, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(lost, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(gone, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(slow_ones_are_waited_for, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(late_answers_are_losses_at_most, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(repeats_are_no_answers, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(quick_ones_count_no_earlier, set_up, tear_down),

@@ -182,6 +182,7 @@ static void nothing_known_nothing_said(void **state)
         coverage_estimate(&c, COVERAGE_NONE, NULL, 0, 7, 3);
         coverage_text(&c, text, sizeof(text));
         assert_null(strstr(text, "--retries 1"));
+        assert_non_null(strstr(text, "a longer --retry-delay"));
 }
 
 static void words(void **state)
@@ -208,15 +209,35 @@ static void words(void **state)
 static void which_try(void **state)
 {
         (void)state;
-        assert_int_equal(coverage_try_of(0, 0, 1, 2), 0);
-        assert_int_equal(coverage_try_of(499, 0, 1, 2), 0);
-        assert_int_equal(coverage_try_of(1020, 0, 1, 2), 1);
-        assert_int_equal(coverage_try_of(1020, 900000, 1, 2), 0); /* a slow answer to the first */
-        assert_int_equal(coverage_try_of(2300, 250000, 1, 2), 2);
-        assert_int_equal(coverage_try_of(9000, 0, 1, 2), 2);
-        assert_int_equal(coverage_try_of(9000, 0, 1, 0), 0);
-        assert_int_equal(coverage_try_of(6100, 0, 3, 5), 2);
-        assert_int_equal(coverage_try_of(4000000000u, 0, 1, 100), COVERAGE_TRIES - 1);
+        assert_int_equal(coverage_try_of(0, 2, 0, 1, 2), 0);
+        assert_int_equal(coverage_try_of(499, 2, 0, 1, 2), 0);
+        assert_int_equal(coverage_try_of(500, 2, 0, 1, 2), COVERAGE_SLOW); /* or is it? */
+        assert_int_equal(coverage_try_of(950, 2, 0, 1, 2), COVERAGE_SLOW);
+        assert_int_equal(coverage_try_of(950, 2, 940000, 1, 2), 0);
+        assert_int_equal(coverage_try_of(999, 2, 0, 1, 2), 1);
+        assert_int_equal(coverage_try_of(940, 64, 0, 1, 2), 1); /* a coarse clock */
+        assert_int_equal(coverage_try_of(1020, 2, 0, 1, 2), 1);
+        assert_int_equal(coverage_try_of(1020, 2, 900000, 1, 2), 0); /* a slow answer to the first */
+        assert_int_equal(coverage_try_of(2300, 2, 250000, 1, 2), 2);
+        assert_int_equal(coverage_try_of(9000, 2, 0, 1, 2), 2);
+        assert_int_equal(coverage_try_of(9000, 2, 0, 1, 0), 0);
+        assert_int_equal(coverage_try_of(6100, 2, 0, 3, 5), 2);
+        assert_int_equal(coverage_try_of(4000000000u, 2, 0, 1, 100), COVERAGE_TRIES - 1);
+}
+
+static void ages_must_be_short(void **state)
+{
+        uint64_t none[COVERAGE_SEEN] = {0}, timed[COVERAGE_SEEN] = {50, 5}, quick[COVERAGE_SEEN] = {900, 90};
+        uint64_t slow[COVERAGE_SEEN] = {900, 90, [COVERAGE_SLOW] = 10};
+        struct coverage_try t;
+        (void)state;
+        assert_true(coverage_of_answers(timed, quick, 1, &t) && t.tries == 2 && t.heard[0] == 950 &&
+                    t.heard[1] == 95);
+        assert_true(coverage_of_answers(timed, slow, 1, &t) && t.heard[0] == 50 && t.heard[1] == 5);
+        assert_false(coverage_of_answers(none, slow, 1, &t));
+        slow[COVERAGE_SLOW] = 9;
+        assert_true(coverage_of_answers(none, slow, 1, &t));
+        assert_false(coverage_of_answers(timed, quick, 0, &t));
 }
 
 int main(void)
@@ -228,6 +249,7 @@ int main(void)
                 cmocka_unit_test(nothing_known_nothing_said),
                 cmocka_unit_test(words),
                 cmocka_unit_test(which_try),
+                cmocka_unit_test(ages_must_be_short),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
