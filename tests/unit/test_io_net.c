@@ -363,7 +363,7 @@ static void outage(const char *backend, const char *off, const char *on, enum io
         open_ok(&rx, "afpacket", (struct io_conf){.name = "tv1", .rx = true, .ours = &ours4, .n_ours = 1});
         open_ok(&tx, backend, (struct io_conf){.name = "tv0", .tx = true});
         assert_int_equal(io_link_look(ifindex), IO_LINK_OK);
-        run(off);
+        run("%s", off);
         assert_int_equal(io_link_look(ifindex), state);
         for (uint32_t i = 1; i <= 3; i++)
                 commit_tcp(&tx, &veth_hop, ip_v4(0x0a090001), i);
@@ -375,7 +375,7 @@ static void outage(const char *backend, const char *off, const char *on, enum io
         assert_false(io_rx_wait(&rx, begin + 100 * NS_PER_MS));
         assert_true(clock_mono_ns() - begin >= 100 * NS_PER_MS);
         assert_true(clock() - cpu < CLOCKS_PER_SEC / 20); /* it slept */
-        run(on);
+        run("%s", on);
         wait_for_carrier();
         kick_until(&tx, 0);
         assert_true(io_rx_wait(&rx, clock_mono_ns() + NS_PER_S));
