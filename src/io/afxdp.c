@@ -292,16 +292,7 @@ static void afxdp_tx_kick(void *st)
 static void afxdp_stats(void *st, struct io_stats *s)
 {
         struct afxdp *x = st;
-        struct io_stats spare = {0};
-        io_counters_read(&x->count, s);
-        x->spare.ops->stats(x->spare.st, &spare);
-        s->tx += spare.tx;
-        s->tx_bytes += spare.tx_bytes;
-        s->tx_again += spare.tx_again;
-        s->tx_errors += spare.tx_errors;
-        s->tx_waiting += spare.tx_waiting;
-        if (spare.last_error)
-                s->last_error = spare.last_error;
+        io_counters_with_spare(&x->count, &x->spare, s);
         s->note = atomic_load_explicit(&x->said, memory_order_acquire);
 }
 

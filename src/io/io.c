@@ -88,6 +88,20 @@ void io_counters_read(const struct io_counters *c, struct io_stats *s)
         };
 }
 
+void io_counters_with_spare(const struct io_counters *c, const struct io *spare, struct io_stats *s)
+{
+        struct io_stats more = {0};
+        io_counters_read(c, s);
+        spare->ops->stats(spare->st, &more);
+        s->tx += more.tx;
+        s->tx_bytes += more.tx_bytes;
+        s->tx_again += more.tx_again;
+        s->tx_errors += more.tx_errors;
+        s->tx_waiting += more.tx_waiting;
+        if (more.last_error)
+                s->last_error = more.last_error;
+}
+
 int io_err_no_interface(struct err *e, const char *name)
 {
         char list[256] = "";

@@ -22,6 +22,8 @@ static inline void ctr_add(_Atomic uint64_t *c, uint64_t n)
         atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 void io_counters_read(const struct io_counters *, struct io_stats *);
+/* Of a back-end that keeps another one beside it: both together. */
+void io_counters_with_spare(const struct io_counters *, const struct io *spare, struct io_stats *);
 
 /* Opens failing with EPERM or EACCES all need the same advice. Always -1. */
 int io_err_open(struct err *, int code, const char *what, const char *name);

@@ -15,6 +15,7 @@ struct bpf_program;
 enum xdp_program { XDP_TRANSMIT, XDP_RECEIVE };
 struct bpf_object *xdp_object(enum xdp_program, struct err *); /* opened, not loaded; NULL: e filled */
 int xdp_object_load(struct bpf_object *, struct err *);
+bool xdp_can_watch(void); /* this kernel tells of its types, so tracepoints can be had */
 void *xdp_map_memory(struct bpf_object *, const char *map, size_t len, struct err *); /* NULL: e filled */
 struct xdp_hold {                                                                     /* -1: none */
         int link, netns;

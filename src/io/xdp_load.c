@@ -57,6 +57,11 @@ struct bpf_object *xdp_object(enum xdp_program which, struct err *e)
         return o;
 }
 
+bool xdp_can_watch(void)
+{
+        return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
 int xdp_object_load(struct bpf_object *o, struct err *e)
 {
         return bpf_object__load(o) ? err_load(e, errno, "loading the kernel-side program") : 0;

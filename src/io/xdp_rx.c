@@ -153,12 +153,8 @@ static struct port *port_open(const struct io_conf *c, unsigned ifindex, struct 
         }
         *p = (struct port){.ifindex = ifindex, .users = 1, .n_rings = c->n_queues, .link = -1};
         memset(p->ring_fd, -1, sizeof(p->ring_fd));
-        if (port_load(p, c, true, e)) {
-                bpf_object__close(p->obj);
-                p->obj = NULL;
-                if (port_load(p, c, false, e))
-                        goto close_port;
-        }
+        if (port_load(p, c, xdp_can_watch(), e))
+                goto close_port;
         p->sh = xdp_map_memory(p->obj, ".data.shared", sizeof(*p->sh), e);
         if (p->sh && !make_rings(p, e) && !attach(p, c->name, e))
                 return p;

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { LAYOUTS_MAX = 8, BATCH = 64, NO_LAYOUT = 0xff };
+enum { LAYOUTS_MAX = 8, BATCH = 64 };
 static const uint64_t PATIENCE_NS =
         NS_PER_S; /* an interface that is up and takes nothing for so long is no way out */
 
@@ -53,7 +53,6 @@ struct xdp_tx {
         struct io spare;
         bool proven, left; /* frames were seen to leave; gave up: everything goes through the spare */
         uint64_t stuck_since_ns;
-        _Atomic uint64_t waiting; /* queued in all lanes after the last kick */
         char note[160];
         _Atomic(const char *) said;
 };
@@ -99,7 +98,7 @@ static int load(struct lane *l, bool watch, struct err *e)
 static int lane_open(struct lane *l, const struct xdp_tx_layout *layout, struct err *e)
 {
         *l = (struct lane){.layout = *layout, .hold = {-1, -1}};
-        if (load(l, true, e) && load(l, false, e))
+        if (load(l, xdp_can_watch(), e))
                 return -1;
         struct bpf_program *p = bpf_object__find_program_by_name(l->obj, "send_probe");
         l->fd = bpf_program__fd(p);
@@ -165,8 +164,8 @@ static uint64_t frames_left_by(const char *name)
 
 /* ---- stepping down ---- */
 
-/* Hands everything queued to the spare as frames. False: it has no room now. */
-static bool hand_over(struct xdp_tx *x)
+/* Hands what is queued to the spare as frames, as far as it has room. */
+static void hand_over(struct xdp_tx *x)
 {
         for (unsigned i = 0; i < x->n_lanes; i++) {
                 struct lane *l = &x->lanes[i];
@@ -181,9 +180,8 @@ static bool hand_over(struct xdp_tx *x)
                 l->queued -= done;
                 memmove(l->sh->patches, l->sh->patches + done, l->queued * sizeof(*l->sh->patches));
                 if (l->queued)
-                        return false;
+                        return;
         }
-        return true;
 }
 
 static void step_down(struct xdp_tx *x, const char *why)
@@ -317,7 +315,7 @@ void xdp_tx_kick(void *st)
         uint64_t waiting = 0;
         for (unsigned i = 0; i < x->n_lanes; i++)
                 waiting += x->lanes[i].queued;
-        atomic_store_explicit(&x->waiting, waiting, memory_order_relaxed);
+        atomic_store_explicit(&x->count.tx_waiting, waiting, memory_order_relaxed);
 }
 
 unsigned xdp_tx_reserve(void *st, struct frame *f, unsigned n)
@@ -332,15 +330,7 @@ void xdp_tx_commit(void *st, const struct frame *f, unsigned n)
 
 void xdp_tx_stats(struct xdp_tx *x, struct io_stats *s)
 {
-        struct io_stats spare = {0};
-        io_counters_read(&x->count, s);
-        x->spare.ops->stats(x->spare.st, &spare);
-        s->tx += spare.tx;
-        s->tx_bytes += spare.tx_bytes;
-        s->tx_again += spare.tx_again;
-        s->tx_errors += spare.tx_errors;
-        s->tx_waiting = spare.tx_waiting + atomic_load_explicit(&x->waiting, memory_order_relaxed);
-        s->last_error = spare.last_error;
+        io_counters_with_spare(&x->count, &x->spare, s);
         s->note = atomic_load_explicit(&x->said, memory_order_acquire);
 }
 
