@@ -18,7 +18,7 @@ enum {
         BLOCK_MIN = 16,
         BLOCK_MAX = 4096,
         NAP_NS = 100000,
-        CANARIES = 16,
+        CANARIES = 256,
         FLIGHT_NS = 1000000000 /* an answer may have been under way so long when its link went down */
 };
 
@@ -174,7 +174,7 @@ static bool look_at_parked(struct tx *t, uint64_t now_ns)
 static void send_canaries(struct tx *t)
 {
         struct eng *g = t->g;
-        struct canary_call call[CANARIES];
+        struct canary_call call[CANARIES]; /* more than fall due while a block is sent: none may queue up */
         unsigned n = steer_due(g->steer, t->id, call, CANARIES);
         for (unsigned i = 0; i < n && !send_stopping(g); i++) {
                 struct parked x = {.pos = tgt_order_pos(eng_order(g), call[i].index)};

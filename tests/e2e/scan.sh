@@ -11,7 +11,9 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TRAWL_ROOT=${TRAWL_ROOT:-$(cd "$HERE/../.." && pwd)}
 TRAWL=${TRAWL:-$TRAWL_ROOT/bin/trawl}
 case $TRAWL in /*) ;; *) TRAWL=$PWD/$TRAWL ;; esac
-export BUILD=${BUILD:-$TRAWL_ROOT/build}
+BUILD=${BUILD:-$TRAWL_ROOT/build}
+case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac # scripts go elsewhere
+export BUILD
 FULL=${FULL:-0}
 SANITIZER=${SANITIZER:-}
 NAME=$(basename "$0" .sh)

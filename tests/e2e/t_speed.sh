@@ -58,7 +58,7 @@ rate() {
         shift 2
         for try in 1 2 3; do
                 internet up --hush --open "$open" --closed 0
-                scan 10.0.0.0/8 -p80 --rate "$rate" --max-runtime "$seconds.5" --wait 0.3 --output none:none -v "${xdp[@]}" "$@"
+                scan 10.0.0.0/8 -p80-87 --rate "$rate" --max-runtime "$seconds.5" --wait 0.3 --output none:none -v "${xdp[@]}" "$@"
                 internet down
                 stalled=$(sed -n 's/.* stalls .* cost \([0-9.]*\) s .*/\1/p' err)
                 out=$(measure "$rate" "${stalled:-0}")
