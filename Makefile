@@ -33,8 +33,9 @@ BIN := $(if $(filter $(BUILD)/default,$(B)),bin,$(B))
 # Libraries: libmnl always, the others when they are there and not refused.
 have = $(if $(filter $1,$(WITHOUT)),,$(shell pkg-config --exists $2 2>/dev/null && echo $2))
 CLANG ?= clang
-PKGS := libmnl $(call have,pcap,libpcap) $(if $(shell command -v $(CLANG)),$(call have,xdp,libbpf))
-HAVE := $(if $(filter libpcap,$(PKGS)),-DHAVE_PCAP=1) $(if $(filter libbpf,$(PKGS)),-DHAVE_XDP=1 -DXDP_BPF_DIR='"$(BUILD)/bpf"')
+PKGS := libmnl $(call have,pcap,libpcap) $(call have,zlib,zlib) $(if $(shell command -v $(CLANG)),$(call have,xdp,libbpf)) $(call have,tls,libssl libcrypto)
+HAVE := $(if $(filter libpcap,$(PKGS)),-DHAVE_PCAP=1) $(if $(filter zlib,$(PKGS)),-DHAVE_ZLIB=1) $(if $(filter libbpf,$(PKGS)),-DHAVE_XDP=1 -DXDP_BPF_DIR='"$(BUILD)/bpf"') \
+	$(if $(filter libssl,$(PKGS)),-DHAVE_TLS=1)
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes $(if $(filter 1,$(WERROR)),-Werror)
@@ -55,8 +56,8 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '%-6s %s\n' $1 $(patsubst $(CURDIR)/%,%,$@))
 sub = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all help deps-check deps-build deps-test deps-peers unit-bins bench-bins fuzz-bins fuzz-build test regress test-unit \
-	test-e2e test-fuzz test-san san-run fuzz bench lab demo man install uninstall clean style FORCE
+.PHONY: all help deps-check deps-build deps-test deps-peers deps-servers unit-bins bench-bins fuzz-bins fuzz-build test regress test-unit \
+	test-e2e test-fuzz test-san test-servers servers-root san-run fuzz bench lab demo man install uninstall clean style FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -140,9 +141,9 @@ deps-check:
 	if [ -n "$$missing" ]; then echo "missing packages:$$missing" \
 		"(on Debian: tools/install-deps build, or apt-get install$$missing)" >&2; exit 1; fi
 
-deps-build deps-test deps-peers: deps-%:
+deps-build deps-test deps-peers deps-servers: deps-%:
 	$(Q)tools/install-deps $*
-deps-test deps-peers: deps-build
+deps-test deps-peers deps-servers: deps-build
 
 # ---- tests ----
 unit-bins: $(UNIT)
@@ -166,6 +167,12 @@ san-run:
 test-san: deps-test
 	$(Q)+rc=0; $(MAKE) --no-print-directory SAN=address,undefined san-run || rc=1; \
 	$(MAKE) --no-print-directory SAN=thread san-run || rc=1; exit $$rc
+
+# Real servers from Debian's packages, in a root below build/servers that is made once; masscan beside trawl.
+servers-root: deps-servers
+	$(Q)tests/servers/setup
+test-servers: servers-root
+	+$(Q)$(sub) all && tests/servers/run --trawl $(BIN)/trawl
 
 fuzz: test-fuzz
 
@@ -214,7 +221,7 @@ clean:
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "targets: all test regress test-unit test-e2e test-san fuzz bench lab demo man install uninstall style clean"
+	@echo "targets: all test regress test-unit test-e2e test-san test-servers fuzz bench lab demo man install uninstall style clean"
 	@echo "also:    V=1 (show commands)  FUZZ_SECONDS=n  PREFIX= DESTDIR= INSTALL_MASSCAN_LINK=1"
 
 -include lab/lab.mk

@@ -24,6 +24,9 @@ static int run(struct conf *c)
         case OP_NMAP_HELP:
                 conf_nmap_help(stdout);
                 return printed(stdout);
+        case OP_VULN_LIST:
+                conf_vuln_list(stdout);
+                return printed(stdout);
         case OP_VERSION:
                 conf_version(stdout);
                 return printed(stdout);

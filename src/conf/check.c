@@ -91,10 +91,9 @@ static int check_resumed(struct conf *c, struct err *e)
 
 static int check_readscan(const struct conf *c, struct err *e)
 {
-        if (c->n_banner_types && c->op == OP_SCAN)
+        if (c->n_banner_types && c->op == OP_SCAN && !c->banners)
                 return err_set(e, 0,
-                               "--banner-types selects among what --readscan reads: banners are not in this "
-                               "version yet");
+                               "--banner-types selects among banners: give --banners too, or --readscan");
         return 0;
 }
 

@@ -105,6 +105,7 @@ static int set_defaults(struct conf *c, struct err *e)
         c->syn.ttl = c->syn.mss = c->syn.wscale = c->syn.sackok = c->syn.tsecho = SCAN_DEFAULT;
         c->out.show = 1u << PORT_OPEN | 1u << PORT_UP | 1u << PORT_BANNER;
         c->out.flush_ns = NS_PER_S;
+        c->capture[CAPTURE_CERT] = c->session.tls = true;
         assert(opt_count() <= OPT_ROWS_MAX);
         for (size_t i = 0; i < opt_count(); i++) {
                 struct opt_use u = {
@@ -150,6 +151,8 @@ void conf_free(struct conf *c)
         free(p->notes);
         free(p->state);
         free(p);
+        banner_conf_free(&c->session.banner);
+        free(c->hellos);
         free(c->out.files);
         free(c->files);
         free(c->checkpoint_file);
@@ -255,14 +258,15 @@ static void masscan_habits(struct conf *c)
 
 static bool is_report(enum conf_op op)
 {
-        return op == OP_HELP || op == OP_MAN || op == OP_NMAP_HELP || op == OP_VERSION || op == OP_IFLIST ||
-               op == OP_SELFTEST;
+        return op == OP_HELP || op == OP_MAN || op == OP_NMAP_HELP || op == OP_VERSION ||
+               op == OP_VULN_LIST || op == OP_IFLIST || op == OP_SELFTEST;
 }
 
 static int finish(struct conf *c, struct err *e)
 {
         run_finish(c);
-        if (targets_finish(c, e) || outputs_finish(c, e) || conf_check(c, e))
+        if (targets_finish(c, e) || outputs_finish(c, e) || (c->banners && banners_finish(c, e)) ||
+            conf_check(c, e))
                 return -1;
         say_notes(c->private_);
         return 0;

@@ -9,6 +9,7 @@
 #include "io/io.h"
 #include "output/output.h"
 #include "scan/scan.h"
+#include "session/session.h"
 #include "target/target.h"
 #include <stdio.h>
 
@@ -29,9 +30,25 @@ enum conf_op {
         OP_SELFTEST,
         OP_BENCHMARK,    /* --benchmark: what each stage costs on this CPU */
         OP_BENCHMARK_TX, /* --benchmark-tx: how fast an interface takes frames */
+        OP_VULN_LIST,    /* --vuln list */
         OP_USAGE         /* nothing asked for */
 };
-enum { CONF_ADAPTERS_MAX = 8, CONF_CORES_MAX = 64, CONF_WAIT_FOREVER = -1, CONF_WAIT_AUTO = -2 };
+enum conf_capture {
+        CAPTURE_CERT,
+        CAPTURE_SERVERNAME,
+        CAPTURE_HTML,
+        CAPTURE_HEARTBLEED,
+        CAPTURE_TICKETBLEED,
+        CAPTURE_RAW,
+        CONF_CAPTURES
+};
+enum {
+        CONF_CHECKS_MAX = 8,
+        CONF_ADAPTERS_MAX = 8,
+        CONF_CORES_MAX = 64,
+        CONF_WAIT_FOREVER = -1,
+        CONF_WAIT_AUTO = -2
+};
 
 struct conf_adapter { /* what --adapter[n] and its relatives say; everything optional */
         bool used;
@@ -101,6 +118,19 @@ struct conf {
         double wait_s;           /* seconds; CONF_WAIT_FOREVER, CONF_WAIT_AUTO */
         double answer_horizon_s; /* how late an answer may come and a probe still not be settled */
 
+        /* banners */
+        bool banners, no_shield;
+        struct banner_http http;
+        struct session_conf session; /* its hellos and banner parts are owned by the configuration */
+        uint64_t max_connections;    /* at a time */
+        unsigned per_host_connections;
+        uint64_t max_tls; /* bytes */
+        unsigned tls_threads;
+        bool capture[CONF_CAPTURES];
+        struct session_hello *hellos; /* session.hellos; their bytes are kept with the strings */
+        size_t n_hellos, cap_hellos;
+        const struct banner_ops *checks[CONF_CHECKS_MAX + 1]; /* session.checks, NULL-ended */
+
         /* what comes out */
         struct out_conf out;
         bool no_status, status_json;
@@ -137,6 +167,7 @@ void conf_help(FILE *, bool as_masscan);
 void conf_usage(FILE *);
 void conf_version(FILE *);
 void conf_nmap_help(FILE *);
+void conf_vuln_list(FILE *);
 void conf_man_page(FILE *);
 /* A "state.KEY = value" line of the resumed checkpoint (key without the prefix); NULL: not there. */
 const char *conf_state(const struct conf *, const char *key);

@@ -229,7 +229,7 @@ static int store_op(struct conf *c, const struct opt *o, const char *value, stru
                 [OP_BENCHMARK] = 2, [OP_BENCHMARK_TX] = 2, [OP_READ_RANGE] = 3, [OP_ECHO_CIDR] = 3,
                 [OP_ECHO] = 4,      [OP_SELFTEST] = 5,     [OP_IFLIST] = 5,     [OP_HELP] = 6,
                 [OP_MAN] = 6,       [OP_NMAP_HELP] = 6,    [OP_VERSION] = 6,    [OP_SCAN] = 0,
-                [OP_USAGE] = 0};
+                [OP_USAGE] = 0,     [OP_VULN_LIST] = 6};
         bool on = true;
         if (value && val_bool(value, &on, e))
                 return -1;

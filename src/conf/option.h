@@ -7,6 +7,7 @@
 #ifndef TRAWL_CONF_OPTION_H
 #define TRAWL_CONF_OPTION_H
 #include "conf/conf.h"
+#include <string.h>
 
 enum opt_kind {               /* what a value is and where it goes */
                 OPT_FLAG,     /* bool */
@@ -48,6 +49,7 @@ enum opt_section {
         SEC_RATE,
         SEC_NETWORK,
         SEC_PROBE,
+        SEC_BANNERS,
         SEC_OUTPUT,
         SEC_STATUS,
         SEC_DO,
@@ -98,8 +100,9 @@ size_t opt_count(void);
 const struct opt *opt_at(size_t i);
 size_t opt_row(const struct opt *); /* its number */
 const char *opt_section_title(enum opt_section);
-extern const struct opt opt_rows_targets[], opt_rows_network[], opt_rows_output[], opt_rows_other[];
-extern const size_t opt_n_targets, opt_n_network, opt_n_output, opt_n_other;
+extern const struct opt opt_rows_targets[], opt_rows_network[], opt_rows_banners[], opt_rows_output[],
+        opt_rows_other[];
+extern const size_t opt_n_targets, opt_n_network, opt_n_banners, opt_n_output, opt_n_other;
 
 /* option.c: names, and what happens to a row */
 enum { OPT_NAME_MAX = 63, OPT_ROWS_MAX = 512 };
@@ -260,6 +263,18 @@ int set_banner_types(struct conf *, const struct opt_use *, struct err *);
 int set_cpu_mask(struct conf *, const struct opt_use *, struct err *);
 int set_offline(struct conf *, const struct opt_use *, struct err *);
 int set_capture(struct conf *, const struct opt_use *, struct err *);
+int set_hello(struct conf *, const struct opt_use *, struct err *);
+int set_hello_bytes(struct conf *, const struct opt_use *, struct err *);
+int set_http_header(struct conf *, const struct opt_use *, struct err *);
+int set_http_remove(struct conf *, const struct opt_use *, struct err *);
+int set_vuln(struct conf *, const struct opt_use *, struct err *);
+void dump_capture(const struct conf *, const struct opt *, FILE *);
+void dump_hello(const struct conf *, const struct opt *, FILE *);
+void dump_hello_bytes(const struct conf *, const struct opt *, FILE *);
+void dump_http_header(const struct conf *, const struct opt *, FILE *);
+void dump_http_remove(const struct conf *, const struct opt *, FILE *);
+void dump_vuln(const struct conf *, const struct opt *, FILE *);
+int banners_finish(struct conf *, struct err *); /* the HTTP request */
 int set_echo_all(struct conf *, const struct opt_use *, struct err *);
 void dump_level(const struct conf *, const struct opt *, FILE *);
 void dump_checkpoint(const struct conf *, const struct opt *, FILE *);

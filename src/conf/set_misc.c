@@ -134,18 +134,6 @@ void dump_banner_types(const struct conf *c, const struct opt *o, FILE *f)
         }
 }
 
-/* What banners keep. masscan writes its defaults into every paused.conf, where they say nothing. */
-int set_capture(struct conf *c, const struct opt_use *u, struct err *e)
-{
-        size_t i, n;
-        (void)c;
-        if (!val_choice(u->opt->choices, u->value, &i, &n))
-                return err_set(e, 0, "%s is not one of %s", opt_quote(u->value).s, u->opt->choices);
-        if (u->origin == FROM_FILE || u->opt->min > 0)
-                return 0;
-        return err_set(e, 0, "banners are not in this version yet: leave the option out");
-}
-
 int set_echo_all(struct conf *c, const struct opt_use *u, struct err *e)
 {
         bool on = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * table: the one option table, walked by everything that knows options. Its rows lie in four files by section
+ * table: the one option table, walked by everything that knows options. Its rows lie in five files by section
  * so that each can be read; here they are one list. Invariant: the order of rows is the order of the help.
  */
 #include "option.h"
@@ -10,12 +10,13 @@ static const struct {
         const size_t *n;
 } parts[] = {{opt_rows_targets, &opt_n_targets},
              {opt_rows_network, &opt_n_network},
+             {opt_rows_banners, &opt_n_banners},
              {opt_rows_output, &opt_n_output},
              {opt_rows_other, &opt_n_other}};
 
 size_t opt_count(void)
 {
-        return opt_n_targets + opt_n_network + opt_n_output + opt_n_other;
+        return opt_n_targets + opt_n_network + opt_n_banners + opt_n_output + opt_n_other;
 }
 
 const struct opt *opt_at(size_t i)
@@ -47,6 +48,7 @@ const char *opt_section_title(enum opt_section section)
                                                          [SEC_RATE] = "How fast, how long",
                                                          [SEC_NETWORK] = "The way out",
                                                          [SEC_PROBE] = "Probes and answers",
+                                                         [SEC_BANNERS] = "Banners",
                                                          [SEC_OUTPUT] = "Results",
                                                          [SEC_STATUS] = "Status, going on, settings",
                                                          [SEC_DO] = "Instead of a scan",

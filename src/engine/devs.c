@@ -53,6 +53,7 @@ static const char *frames_wanted_rx(const struct eng *g, const struct dev *d)
         return c->packet_trace           ? "--packet-trace wants to see frames"
                : c->pcap_file            ? "--pcap wants frames"
                : c->bpf_text             ? "--bpf looks at frames"
+               : c->banners              ? "--banners wants frames"
                : any_fault(&c->fault_rx) ? "faults are injected into frames"
                : d->vlan                 ? "tagged frames are beyond it"
                                          : NULL;
@@ -199,6 +200,7 @@ static int open_rx(struct eng *g, struct dev *d, unsigned queue, struct err *e)
                             .bpf_text = g->conf->bpf_text,
                             .cookie = &g->key.cookie,
                             .close_open = !g->conf->no_reset,
+                            .by_host = g->conf->banners,
                             .link = d->tx_link,
                             .fanout_id = queue ? d->rx[0].caps.fanout_id : 0};
         for (unsigned i = 0; i < g->n_sources; i++) {

@@ -40,6 +40,8 @@ void rate_set(struct rate *, double pps);
 double rate_pps(const struct rate *);
 /* At most `want` frames may leave now; how many. Any thread. */
 unsigned rate_take(struct rate *, unsigned want, uint64_t now_ns);
+/* The same for those who send only when there is something to answer: time they did not use is no stall. */
+unsigned rate_take_reply(struct rate *, unsigned want, uint64_t now_ns);
 void rate_charge(struct rate *, uint64_t frames);         /* these have left below us already */
 uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
 void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
@@ -134,18 +136,21 @@ struct counters { /* one per thread, only its owner writes */
         _Alignas(CACHE_LINE) _Atomic uint64_t probes, retries, replies, replies_dropped, unreachable,
                 unresolved, targets, parked, waited_ns; /* tx: for something else than its turn */
         _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
+        _Atomic uint64_t segments, banners_lost; /* of conversations */
 };
 #define COUNT(c, n)                                                                                   \
         atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + (uint64_t)(n), \
                               memory_order_relaxed)
 
+struct heard;  /* talk.h */
 struct found { /* rx -> writer */
         struct answer answer;
         uint64_t index, wall_ns;
+        struct heard *heard; /* a banner instead of an answer: the writer's to free; else NULL */
 };
 
 struct tallies { /* the writer's own; atomic so that main can show them */
-        _Atomic uint64_t open, closed, filtered, duplicates;
+        _Atomic uint64_t open, closed, filtered, duplicates, banners;
         _Atomic uint64_t last_answer_ms;   /* since start */
         _Atomic uint64_t blocked_since_ms; /* an output does not take bytes; 0: it does */
 };
@@ -223,6 +228,15 @@ struct eng {
         } gateways;                       /* main thread */
         uint64_t proof_look_ns;           /* when the proofs are looked at next */
 
+        /* --banners: conversations. Each receive thread's own, but for the atomic words. */
+        struct tls_pool *tls; /* NULL: none is built in, or none wanted */
+        struct talk *talks[ENG_RX_MAX];
+        struct io_shield *shield;
+        _Atomic uint64_t rx_oldest[ENG_RX_MAX]; /* lowest position it still talks to; UINT64_MAX: none */
+        _Atomic uint32_t talking[ENG_RX_MAX];   /* services not done with */
+        _Atomic uint32_t talk_full;             /* so many threads can talk to no more: probes wait */
+        _Atomic uint64_t heard_bytes;           /* on their way to the writer */
+
         /* carried over from the scan that is resumed */
         uint64_t base_probes, base_elapsed_ns;
         struct writer *writer;
@@ -268,6 +282,11 @@ void eng_charge_closed(struct eng *);
 bool eng_closes_below(const struct eng *);                      /* some back-end sends RSTs on its own */
 bool eng_is_source(const struct eng *, const struct ip_addr *); /* probes leave from it */
 uint64_t eng_settled(const struct eng *);                       /* lowest position that is not settled */
+/* talks.c: what --banners needs besides the receive threads */
+void eng_start_talks(
+        struct eng *); /* TLS workers, the shield; what cannot be had is told, and done without */
+void eng_end_talks(struct eng *);
+uint32_t eng_talking(const struct eng *); /* services not done with; any thread */
 /* link.c: interfaces that go down, run by main */
 void eng_watch_links(struct eng *, uint64_t now_ns);
 void eng_forget_links(struct eng *);
@@ -291,9 +310,9 @@ const char *writer_problem(const struct eng *, char *buf,
 /* journal.c */
 struct journal;
 int journal_open(struct journal **, const char *path, bool fresh, struct err *);
-enum { JOURNAL_BATCH = 8192 };             /* most records between two flushes */
-bool journal_full(const struct journal *); /* no room for another batch: flush first */
-void journal_add(struct journal *, const struct record *);
+enum { JOURNAL_BATCH = 8192 };                             /* most records between two flushes */
+bool journal_full(const struct journal *);                 /* no room for another batch: flush first */
+bool journal_add(struct journal *, const struct record *); /* false: no memory, it is not in */
 int journal_flush(struct journal *, struct err *);
 uint64_t journal_len(const struct journal *);
 /* Calls f for each whole record from the start; `offset` is where it begins. Cuts a torn tail. */
@@ -317,6 +336,7 @@ struct status {
 struct totals {
         uint64_t probes, retries, replies, targets, unreachable, unresolved, parked, replies_dropped;
         uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
+        uint64_t banners_lost;
         uint64_t missed, link_missed, rst_lost, tx_errors, tx_again, unseen;
         int last_error;
 };

@@ -34,6 +34,7 @@ int engine_run(struct conf *c)
         case OP_MAN:
         case OP_NMAP_HELP:
         case OP_VERSION:
+        case OP_VULN_LIST:
         case OP_USAGE:
                 break;
         }

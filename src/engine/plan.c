@@ -261,6 +261,7 @@ int eng_prepare(struct eng *g, struct err *e)
 
 void eng_free(struct eng *g)
 {
+        eng_end_talks(g);
         eng_close_devs(g);
         eng_forget_links(g);
         for (unsigned i = 0; i < CONF_ADAPTERS_MAX; i++)

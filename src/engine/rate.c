@@ -51,7 +51,7 @@ static uint64_t room(const struct rate *r, uint64_t per)
         return per + slack - (r->closes_below ? MIN(per, NS_PER_MS * FRACTION) : 0);
 }
 
-unsigned rate_take(struct rate *r, unsigned want, uint64_t now_ns)
+static unsigned take(struct rate *r, unsigned want, uint64_t now_ns, bool eager)
 {
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
         uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per);
@@ -65,13 +65,23 @@ unsigned rate_take(struct rate *r, unsigned want, uint64_t now_ns)
                 if (!atomic_compare_exchange_weak_explicit(&r->due, &due, from + n * per,
                                                            memory_order_relaxed, memory_order_relaxed))
                         continue;
-                if (from != due) {
+                if (from != due && eager) {
                         atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
                         atomic_fetch_add_explicit(&r->stall_ns, (from - due) / FRACTION,
                                                   memory_order_relaxed);
                 }
                 return n;
         }
+}
+
+unsigned rate_take(struct rate *r, unsigned want, uint64_t now_ns)
+{
+        return take(r, want, now_ns, true);
+}
+
+unsigned rate_take_reply(struct rate *r, unsigned want, uint64_t now_ns)
+{
+        return take(r, want, now_ns, false);
 }
 
 void rate_charge(struct rate *r, uint64_t frames)

@@ -164,7 +164,7 @@ void eng_ask_neighbours(struct eng *g, uint64_t now_ns)
         io_neigh_age(g->neigh, now_ns, rate_pps(&g->rate) / CONFIRM_SHARE);
         if (!g->n_asks)
                 g->n_asks = io_neigh_due(g->neigh, now_ns, g->asks, ARRAY_LEN(g->asks));
-        while (done < g->n_asks && rate_take(&g->rate, 1, clock_mono_ns()))
+        while (done < g->n_asks && rate_take_reply(&g->rate, 1, clock_mono_ns()))
                 ask_one(g, &g->asks[done++]);
         memmove(g->asks, g->asks + done, (g->n_asks - done) * sizeof(*g->asks));
         g->n_asks -= done;
@@ -200,7 +200,8 @@ int eng_make_neighbours(struct eng *g, struct err *e)
                                      .retry_ns = NS_PER_S,
                                      .calm_ns = CALM_NS,
                                      .dead_ns = DEAD_NS,
-                                     .n_askers = g->n_tx + 1, /* the last is the main thread */
+                                     .n_askers =
+                                             g->n_tx + 1 + g->n_rx, /* the main thread stands in between */
                                      .n_tellers = g->n_rx};
         g->gateways.asked_ns = g->gateways.heard_ns = now_ns;
         if (io_neigh_new(&g->neigh, &conf, e))

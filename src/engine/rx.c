@@ -2,10 +2,11 @@
 /*
  * rx: a receive thread. Frames are decoded, checked against the cookie and handed to the writer as answers;
  * the transmit side learns through the window which positions need no retry; SYN-ACKs are closed with our own
- * RST, and requests for addresses only we own are answered. Replies go out through this thread's own handle,
- * under the same rate as everything else, before probes.
+ * RST, or go on as conversations (talk.c), and requests for addresses only we own are answered. Replies go
+ * out through this thread's own handle, under the same rate as everything else, before probes.
  */
 #include "steer.h"
+#include "talk.h"
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -18,6 +19,7 @@ enum {
         ANSWERS = 256,
         HELD_NS = 10000000 /* the kernel may keep a frame so long before it shows it */
 };
+enum { GOODBYE_NS = 200000000, HEARD_MAX = 128 << 20 /* bytes of banners the writer has not taken yet */ };
 
 struct reply {
         uint8_t bytes[REPLY_MAX];
@@ -26,6 +28,9 @@ struct reply {
 struct rx {
         struct eng *g;
         unsigned id;
+        struct talk *talk;        /* NULL: no --banners */
+        const struct pkt *packet; /* the one at hand */
+        uint64_t talk_ns;         /* when the conversations want to be looked at */
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
@@ -116,6 +121,15 @@ static void kick(struct rx *r)
         }
 }
 
+static struct wire_hop hop_back(const struct eng *g, unsigned dev, const uint8_t them_mac[6])
+{
+        const struct dev *d = &g->devs[dev];
+        struct wire_hop hop = {.link = d->tx_link, .vlan = d->vlan};
+        memcpy(hop.us_mac, d->mac, 6);
+        memcpy(hop.them_mac, them_mac, 6);
+        return hop;
+}
+
 /* Hands in the oldest reply. False: its handle has no room just now. On a link that is down it would only
  * wait in others' way, and leave in a burst past the rate: it is dropped. */
 static bool hand_in(struct rx *r)
@@ -139,6 +153,40 @@ static bool hand_in(struct rx *r)
         return true;
 }
 
+static void put_segment(struct rx *r, const struct stack_seg *s)
+{
+        struct dev *d = &r->g->devs[s->route.dev];
+        struct io *io = &d->reply[r->id];
+        struct wire_hop hop = hop_back(r->g, s->route.dev, s->route.mac);
+        struct frame f;
+        bool out = eng_link_out(r->g, d) || (r->stuck >> s->route.dev & 1) || !io_tx_reserve(io, &f, 1);
+        if (!out) {
+                f.len = (uint32_t)wire_build_segment(f.data, f.cap, &hop, &s->seg);
+                io_tx_commit(io, &f, f.len != 0);
+        }
+        COUNT(*(out ? &r->count->replies_dropped : &r->count->segments), 1);
+}
+
+/* What conversations want to say. A segment that finds no room is lost, as on the wire, and comes again. */
+static void send_segments(struct rx *r, bool all)
+{
+        struct eng *g = r->g;
+        struct stack_seg s;
+        while (r->talk && talk_waiting(r->talk) && !r->n) {
+                unsigned sent = 0;
+                if (!r->turns)
+                        r->turns = rate_take_reply(&g->rate, all ? REPLY_BATCH : ENG_BATCH, clock_mono_ns());
+                hold_up_probes(r, !r->turns);
+                for (; r->turns && talk_next(r->talk, &s, r->turn_ns); r->turns--, sent++)
+                        put_segment(r, &s);
+                kick(r);
+                if (!sent)
+                        return;
+        }
+        if (!r->n)
+                hold_up_probes(r, false);
+}
+
 /* Sends what the rate allows now, and never waits: a handle without room must not keep this thread from
  * receiving. While frames keep coming only full batches: a system call for each RST would cost more than all
  * the rest of its way. */
@@ -151,7 +199,7 @@ static void send_replies(struct rx *r, bool all)
                 unsigned want = MIN(r->n, (unsigned)ENG_BATCH);
                 if (!r->turns) {
                         eng_charge_closed(g);
-                        r->turns = rate_take(&g->rate, want, clock_mono_ns());
+                        r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
                 }
                 hold_up_probes(r, r->turns < want);
                 if (!r->turns)
@@ -166,15 +214,6 @@ static void send_replies(struct rx *r, bool all)
                         break;
         }
         hold_up_probes(r, false);
-}
-
-static struct wire_hop hop_back(const struct eng *g, unsigned dev, const uint8_t them_mac[6])
-{
-        const struct dev *d = &g->devs[dev];
-        struct wire_hop hop = {.link = d->tx_link, .vlan = d->vlan};
-        memcpy(hop.us_mac, d->mac, 6);
-        memcpy(hop.them_mac, them_mac, 6);
-        return hop;
 }
 
 static void queue_rst(struct rx *r, unsigned dev, const struct answer *a)
@@ -217,7 +256,45 @@ static bool is_old_news(struct rx *r, const struct found *f, uint64_t pos, bool 
         return steer_answer(g->steer, r->id, &seen);
 }
 
-/* An answer that carries our cookie. It waits for room in the ring: results are never dropped. */
+/* Into the ring to the writer. It waits for room: results are never dropped. */
+static void tell(struct rx *r, const struct found *f)
+{
+        struct eng *g = r->g;
+        while (!ring_push(&g->found[r->id], f)) {
+                if (atomic_load_explicit(&g->hurry, memory_order_relaxed)) {
+                        r->gave_up = true;
+                        free(f->heard);
+                        return;
+                }
+                clock_sleep_until(clock_mono_ns() + NS_PER_MS);
+                if (!f->heard) /* a banner comes from the middle of a conversation */
+                        send_replies(r, true);
+        }
+}
+
+static void tell_heard(void *rx, struct heard *h)
+{
+        struct rx *r = rx;
+        struct found f = {.heard = h, .wall_ns = r->wall_ns};
+        _Atomic uint64_t *bytes = &r->g->heard_bytes;
+        while (atomic_load_explicit(bytes, memory_order_relaxed) > HEARD_MAX &&
+               !atomic_load_explicit(&r->g->hurry, memory_order_relaxed))
+                clock_sleep_until(clock_mono_ns() + NS_PER_MS);
+        atomic_fetch_add_explicit(bytes, heard_size(h), memory_order_relaxed);
+        tell(r, &f);
+}
+
+/* What becomes of a port that answered: a conversation, or a RST. A host that repeats itself gets more than
+ * one only when there is nothing better to send. */
+static void close_or_talk(struct rx *r, unsigned dev, const struct answer *a, bool again)
+{
+        if (r->talk && r->packet)
+                talk_open(r->talk, r->packet, dev, again, r->now_ns);
+        else if (!r->g->conf->no_reset && !a->rst_sent && (!again || !r->n))
+                queue_rst(r, dev, a);
+}
+
+/* An answer that carries our cookie. */
 static void take_answer(struct rx *r, unsigned dev, const struct answer *a)
 {
         struct eng *g = r->g;
@@ -233,20 +310,10 @@ static void take_answer(struct rx *r, unsigned dev, const struct answer *a)
                 again = window_mark(&g->window, pos);
                 note_rtt(r, pos, a);
         }
-        /* One RST closes it; a host that repeats itself gets more only when there is nothing better to send.
-         */
-        if (a->state == PORT_OPEN && !g->conf->no_reset && !a->rst_sent && (!again || !r->n))
-                queue_rst(r, dev, a);
-        if (is_old_news(r, &f, pos, again))
-                return;
-        while (!ring_push(&g->found[r->id], &f)) {
-                if (atomic_load_explicit(&g->hurry, memory_order_relaxed)) {
-                        r->gave_up = true;
-                        return;
-                }
-                clock_sleep_until(clock_mono_ns() + NS_PER_MS);
-                send_replies(r, true);
-        }
+        if (!is_old_news(r, &f, pos, again))
+                tell(r, &f);
+        if (a->state == PORT_OPEN)
+                close_or_talk(r, dev, a, again);
 }
 
 bool eng_is_source(const struct eng *g, const struct ip_addr *ip)
@@ -327,6 +394,9 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
                 take_neighbour(r, dev, &p);
                 return;
         }
+        if (r->talk && talk_packet(r->talk, &p, dev, r->now_ns))
+                return;
+        r->packet = &p;
         switch (scan_syn.classify(&p, &g->key, (uint32_t)(r->now_ns / 1000), &a)) {
         case SCAN_ANSWER:
                 take_answer(r, dev, &a);
@@ -337,6 +407,7 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
         case SCAN_NOT_MINE:
                 break;
         }
+        r->packet = NULL;
 }
 
 /* Everything that had arrived by then was looked at, and what was found is in the ring: released after it. */
@@ -402,6 +473,8 @@ static bool take_burst(struct rx *r, unsigned dev, uint64_t *until_ns)
 static void idle(struct rx *r, struct dev *d, uint64_t now)
 {
         uint64_t until = now + (r->n ? NS_PER_MS / 10 : r->g->n_devs > 1 ? NS_PER_MS : 20 * NS_PER_MS);
+        if (r->talk)
+                until = MAX(now + NS_PER_MS / 20, MIN(until, talk_waiting(r->talk) ? now : r->talk_ns));
         if (r->n)
                 until = MIN(now + NS_PER_MS, MAX(until, rate_when(&r->g->rate, MIN(r->n, 16u))));
         bool ended = d->rx_ops && d->rx[r->id].caps.finite;
@@ -419,11 +492,25 @@ static void run(struct rx *r)
                 r->wall_ns = clock_wall_ns();
                 for (unsigned d = 0; d < g->n_devs; d++)
                         any |= g->devs[d].rx_ops && !g->devs[d].rx_shared && take_burst(r, d, &until_ns);
+                if (r->talk)
+                        r->talk_ns = talk_round(r->talk, r->turn_ns);
                 caught_up(r, until_ns); /* a clock set back must not settle the future */
                 send_replies(r, !any);
+                send_segments(r, !any);
                 if (any)
                         continue;
                 idle(r, &g->devs[turn++ % g->n_devs], r->turn_ns);
+        }
+}
+
+/* All that is known of services that were still spoken to; they get their RST if that can be done at once. */
+static void say_goodbye(struct rx *r)
+{
+        uint64_t end_ns = clock_mono_ns() + GOODBYE_NS;
+        talk_finish(r->talk);
+        while (talk_waiting(r->talk) && clock_mono_ns() < end_ns) {
+                r->turn_ns = clock_mono_ns();
+                send_segments(r, true);
         }
 }
 
@@ -434,10 +521,15 @@ void *rx_thread(void *arg)
         prctl(PR_SET_TIMERSLACK, 1);
         eng_place(a->eng, false, a->id);
         r.replies = calloc(REPLY_QUEUE, sizeof(*r.replies));
-        if (r.replies)
+        struct err e;
+        bool ready = r.replies && (!r.g->conf->banners || !talk_new(&r.talk, r.g, r.id, tell_heard, &r, &e));
+        if (ready)
                 run(&r);
         else
                 atomic_store(&r.g->stop, STOP_FAILED);
+        if (r.talk)
+                say_goodbye(&r);
+        talk_free(r.talk);
         hold_up_probes(&r, false);
         free(r.replies);
         return NULL;

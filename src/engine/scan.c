@@ -116,6 +116,8 @@ static uint64_t wait_end_ns(struct eng *g)
                 return 0;
         if (c->wait_s == CONF_WAIT_FOREVER)
                 return UINT64_MAX;
+        if (eng_talking(g)) /* conversations end by themselves: each connection has its time */
+                return MAX(last, clock_mono_ns() + NS_PER_S / 10);
         if (c->wait_s >= 0)
                 return last + (uint64_t)(c->wait_s * 1e9);
         uint64_t answer = g->start_ns + atomic_load(&g->tally.last_answer_ms) * NS_PER_MS;
@@ -216,6 +218,7 @@ static void take_over_signals(struct threads *t)
 static int run(struct eng *g, struct threads *t, struct err *e)
 {
         take_over_signals(t);
+        eng_start_talks(g);
         if (start_rx(g, t, e) || find_gateways(g, t, e))
                 return -1;
         if (checkpoint_choose_path(g, e) || writer_new(g, e))

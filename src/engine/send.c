@@ -200,6 +200,13 @@ static bool hand_in(struct sender *s, uint16_t id, const struct patch *p, unsign
 
 /* ---- turns ---- */
 
+/* Results pile up, or there is no room for more conversations. */
+static bool held_back(const struct eng *g)
+{
+        return atomic_load_explicit(&((struct eng *)g)->tx_pause, memory_order_relaxed) ||
+               atomic_load_explicit(&((struct eng *)g)->talk_full, memory_order_relaxed);
+}
+
 /* Waits until at least one frame may leave; returns how many of `want` may. 0: the scan is being stopped. */
 static unsigned wait_turn(struct sender *s, unsigned want)
 {
@@ -211,10 +218,10 @@ static unsigned wait_turn(struct sender *s, unsigned want)
                 uint64_t now = clock_mono_ns();
                 if (send_stopping(g))
                         return 0;
-                if (atomic_load_explicit(&g->tx_pause, memory_order_relaxed)) {
+                if (held_back(g)) {
                         send_flush(s);
                         clock_sleep_until(now + NS_PER_MS);
-                        if (!atomic_load_explicit(&g->tx_pause, memory_order_relaxed))
+                        if (!held_back(g))
                                 rate_restart(&g->rate, clock_mono_ns());
                         s->idle(s->owner);
                         continue;

@@ -40,7 +40,9 @@ void eng_totals(struct eng *g, struct totals *t)
         for (unsigned i = 0; i < g->n_rx; i++) {
                 const struct counters *c = &g->rx_count[i];
                 t->replies += get(&c->replies);
+                t->replies += get(&c->segments);
                 t->replies_dropped += get(&c->replies_dropped);
+                t->banners_lost += get(&c->banners_lost);
                 t->frames += get(&c->frames);
                 t->answers += get(&c->answers);
                 t->forged += get(&c->forged);
@@ -96,7 +98,8 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 "\"packets\":{\"probes\":%llu,\"retries\":%llu,\"replies\":%llu,\"received\":%llu,"
                 "\"answers\":%llu,"
                 "\"forged\":%llu,\"malformed\":%llu},"
-                "\"found\":{\"open\":%llu,\"closed\":%llu,\"filtered\":%llu,\"duplicates\":%llu},"
+                "\"found\":{\"open\":%llu,\"closed\":%llu,\"filtered\":%llu,\"duplicates\":%llu,\"banners\":%"
+                "llu},\"talking\":%u,"
                 "\"drops\":{\"kernel\":%llu,\"interface\":%llu,\"send_errors\":%llu,\"not_left\":%llu,"
                 "\"replies\":%llu},"
                 "\"unreachable\":%llu,\"unresolved\":%llu,\"stalls\":%llu,\"stall_ms\":%llu,"
@@ -111,10 +114,11 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 (unsigned long long)(t->bad[WIRE_SHORT] + t->bad[WIRE_BADSUM]),
                 (unsigned long long)get(&g->tally.open), (unsigned long long)get(&g->tally.closed),
                 (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
-                (unsigned long long)t->missed, (unsigned long long)t->link_missed,
-                (unsigned long long)t->tx_errors, (unsigned long long)t->unseen,
-                (unsigned long long)t->replies_dropped, (unsigned long long)t->unreachable,
-                (unsigned long long)t->unresolved, (unsigned long long)get(&g->rate.stalls),
+                (unsigned long long)get(&g->tally.banners), eng_talking(g), (unsigned long long)t->missed,
+                (unsigned long long)t->link_missed, (unsigned long long)t->tx_errors,
+                (unsigned long long)t->unseen, (unsigned long long)t->replies_dropped,
+                (unsigned long long)t->unreachable, (unsigned long long)t->unresolved,
+                (unsigned long long)get(&g->rate.stalls),
                 (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS), links_out(g, out, sizeof(out)),
                 steer_json(g->steer, g, more));
 }
@@ -155,6 +159,9 @@ static void text_line(struct eng *g, const struct status *s, const struct totals
                 wr_str(&w, " left");
         }
         wr_fmt(&w, ", found %llu", (unsigned long long)get(&g->tally.open));
+        if (g->conf->banners)
+                wr_fmt(&w, ", banners %llu, talking to %u", (unsigned long long)get(&g->tally.banners),
+                       eng_talking(g));
         if (t->missed + t->link_missed)
                 wr_fmt(&w, ", LOST %llu in the kernel", (unsigned long long)(t->missed + t->link_missed));
         if (t->tx_errors)
@@ -241,6 +248,9 @@ static void summary_extra(struct eng *g, const struct totals *t)
                         "%llu frames were handed to an interface that did not count them as sent: targets "
                         "that look silent may never have been asked",
                         (unsigned long long)t->unseen);
+        if (t->banners_lost)
+                log_say(LOG_WARN, "%llu banners were lost for want of memory",
+                        (unsigned long long)t->banners_lost);
         if (t->unreachable)
                 log_say(LOG_WARN, "%llu targets have no route and were not probed",
                         (unsigned long long)t->unreachable);
@@ -285,6 +295,8 @@ void status_summary(struct eng *g, enum stop_why why, bool complete)
                 (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
                 (unsigned long long)(t.forged + t.bad[WIRE_SHORT] + t.bad[WIRE_BADSUM]),
                 (unsigned long long)t.missed, elapsed + (double)g->base_elapsed_ns / 1e9);
+        if (g->conf->banners)
+                log_say(LOG_INFO, "%llu banners", (unsigned long long)get(&g->tally.banners));
         summary_extra(g, &t);
         steer_summary(g->steer, g);
         if (!complete && g->conf->checkpoint_file)

@@ -338,5 +338,7 @@ uint64_t eng_settled(const struct eng *g)
         uint64_t low = atomic_load(&w->window.next);
         for (unsigned i = 0; i < g->n_tx; i++)
                 low = MIN(low, atomic_load(&w->tx_oldest[i]));
+        for (unsigned i = 0; g->conf->banners && i < g->n_rx; i++)
+                low = MIN(low, atomic_load(&w->rx_oldest[i]));
         return low;
 }

@@ -5,7 +5,8 @@
  * checkpoint says how far both are good. When an output takes no bytes, this thread waits, the rings fill,
  * and the probes pause.
  */
-#include "eng.h"
+#include "told.h"
+#include "talk.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,12 +17,13 @@ struct writer {
         struct out *out;
         struct journal *journal; /* NULL: --no-checkpoint */
         struct dedup *dedup;
+        struct told told;     /* banners of the scan that is resumed */
         uint64_t replay_from; /* journal bytes the resumed outputs already hold */
         /* What may be vouched for. `candidate` was settled when `owed` answers were still in the rings; once
          * those are taken it becomes `settled`, and after the next good flush a checkpoint may say so. */
         uint64_t settled, candidate, seed, candidate_seed;
         uint64_t owed[ENG_RX_MAX];
-        bool checkpoint_failed;
+        bool checkpoint_failed, journal_short;
         uint64_t next_flush_ns, next_checkpoint_ns;
         pthread_mutex_t lock; /* guards problem */
         char problem[256];
@@ -49,6 +51,8 @@ static void tally(struct eng *g, const struct record *x)
 {
         if (x->state == PORT_OPEN)
                 COUNT(g->tally.open, 1);
+        else if (x->state == PORT_BANNER)
+                COUNT(g->tally.banners, 1);
         else if (x->state == PORT_CLOSED)
                 COUNT(g->tally.closed, 1);
         else
@@ -71,10 +75,54 @@ static bool full(const struct writer *w)
         return true;
 }
 
+static void note(struct writer *w, const struct record *x)
+{
+        if (journal_add(w->journal, x) || w->journal_short)
+                return;
+        w->journal_short = true;
+        log_say(LOG_WARN, "out of memory for the journal: a resumed scan may repeat results");
+}
+
+/* --banner-types */
+static bool wanted(const struct conf *c, uint16_t app)
+{
+        bool any = c->n_banner_types == 0;
+        for (size_t i = 0; i < c->n_banner_types; i++)
+                any |= c->banner_types[i] == app;
+        return any;
+}
+
+static void take_banner(struct writer *w, struct heard *h, uint64_t wall_ns, uint64_t now_ms)
+{
+        struct eng *g = w->g;
+        struct record x = {.who = h->who,
+                           .when_ns = wall_ns,
+                           .state = PORT_BANNER,
+                           .ttl = h->ttl,
+                           .app = h->app,
+                           .names = &h->name,
+                           .n_names = h->name != NULL,
+                           .banner = span_of(h->bytes, h->text_len),
+                           .fields = span_of(h->bytes + h->text_len, h->fields_len)};
+        atomic_store_explicit(&g->tally.last_answer_ms, now_ms, memory_order_relaxed);
+        if (wanted(g->conf, x.app) && !told_has(&w->told, &x)) {
+                COUNT(g->tally.banners, 1);
+                if (w->journal && shown(g, x.state))
+                        note(w, &x);
+                out_record(w->out, &x);
+        }
+        atomic_fetch_sub_explicit(&g->heard_bytes, heard_size(h), memory_order_relaxed);
+        free(h);
+}
+
 static void take_one(struct writer *w, const struct found *f, uint64_t now_ms)
 {
         struct eng *g = w->g;
         struct record x;
+        if (f->heard) {
+                take_banner(w, f->heard, f->wall_ns, now_ms);
+                return;
+        }
         if (full(w))
                 return;
         if (dedup_mark(w->dedup, f->index, f->answer.state) == DEDUP_SEEN) {
@@ -246,6 +294,27 @@ void *writer_thread(void *arg)
         }
 }
 
+/* The plan's own texts: they last. A banner's is the one it was asked by. */
+static void names_of(struct writer *w, struct record *x)
+{
+        const char *const *all;
+        unsigned n = tgt_plan_names(w->g->plan, &x->who.ip, &all);
+        if (x->state != PORT_BANNER) {
+                x->names = all;
+                x->n_names = (uint8_t)MIN(255u, n);
+                return;
+        }
+        const char *asked = x->n_names ? x->names[0] : NULL;
+        x->n_names = 0;
+        for (unsigned i = 0; asked && i < n; i++) {
+                if (strcmp(all[i], asked) != 0)
+                        continue;
+                x->names = &all[i];
+                x->n_names = 1;
+                return;
+        }
+}
+
 static void replay_one(void *arg, const struct record *saved, uint64_t offset)
 {
         struct writer *w = arg;
@@ -253,9 +322,12 @@ static void replay_one(void *arg, const struct record *saved, uint64_t offset)
         uint64_t index;
         if (!tgt_plan_index(w->g->plan, &x.who, &index))
                 return;
-        dedup_mark(w->dedup, index, x.state);
+        if (x.state == PORT_BANNER)
+                told_add(&w->told, &x);
+        else
+                dedup_mark(w->dedup, index, x.state);
         tally(w->g, &x);
-        x.n_names = (uint8_t)MIN(255u, tgt_plan_names(w->g->plan, &x.who.ip, &x.names));
+        names_of(w, &x);
         if (offset < w->replay_from)
                 out_record_again(w->out, &x);
         else
@@ -390,6 +462,7 @@ int writer_finish(struct eng *g, bool complete, struct err *e)
         journal_close(w->journal, drop);
         if (w->dedup)
                 dedup_free(w->dedup);
+        told_free(&w->told);
         for (unsigned i = 0; i < ARRAY_LEN(w->ports); i++)
                 free(w->ports[i]);
         pthread_mutex_destroy(&w->lock);

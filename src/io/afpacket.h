@@ -26,6 +26,8 @@ struct afp {
         uint64_t mono_minus_wall;
 };
 int afp_rx_open(struct afp *, const struct io_conf *, struct io_caps *, int ifindex, struct err *);
+/* fanout.c: the socket, bound, becomes one of several on its interface */
+int afp_join_fanout(struct afp *, const struct io_conf *, struct io_caps *, struct err *);
 void afp_rx_close(struct afp *);
 void afp_rx_stats(struct afp *);
 unsigned afp_rx_burst(void *st, struct frame *, unsigned n);

@@ -17,10 +17,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING /* Linux 5.10; the headers may be older than the kernel */
-#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
-#endif
-
 enum {
         BLOCK_SIZE = 128 << 10, /* holds the largest frame there is (64 KiB by TSO) */
         FRAME_SIZE = 2048,
@@ -102,39 +98,13 @@ static int join_multicast(struct afp *a, const struct io_conf *c, int ifindex, s
         return set(a, PACKET_ADD_MEMBERSHIP, &m, sizeof(m), "asking for all multicast frames", c->name, e);
 }
 
-/* `group` and `hash` as the kernel wants them, without what this host itself sends where that is known. */
-static int set_fanout(struct afp *a, uint32_t group, uint32_t flags)
-{
-        uint32_t plain = group | (PACKET_FANOUT_HASH | flags) << 16;
-        uint32_t quiet = plain | (uint32_t)PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16;
-        if (setsockopt(a->fd, SOL_PACKET, PACKET_FANOUT, &quiet, sizeof(quiet)) == 0)
-                return 0;
-        return setsockopt(a->fd, SOL_PACKET, PACKET_FANOUT, &plain, sizeof(plain));
-}
-
-/* The first queue gets a group that nobody else has, from the kernel: a number of our own making could be
- * another scan's, and each would get half of the other's answers. */
-static int join_fanout(struct afp *a, const struct io_conf *c, struct io_caps *caps, struct err *e)
-{
-        uint32_t group = 0;
-        socklen_t size = sizeof(group);
-        if (c->n_queues <= 1)
-                return 0;
-        int bad = c->queue ? set_fanout(a, c->fanout_id & 0xffff, 0)
-                           : set_fanout(a, 0, PACKET_FANOUT_FLAG_UNIQUEID);
-        if (bad || getsockopt(a->fd, SOL_PACKET, PACKET_FANOUT, &group, &size))
-                return io_err_open(e, errno, "sharing frames between receive threads", c->name);
-        caps->fanout_id = (uint16_t)group;
-        return 0;
-}
-
 static int start(struct afp *a, const struct io_conf *c, struct io_caps *caps, int ifindex, struct err *e)
 {
         struct sockaddr_ll at = {
                 .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = ifindex};
         if (bind(a->fd, (struct sockaddr *)&at, sizeof(at)))
                 return io_err_open(e, errno, "binding an AF_PACKET socket", c->name);
-        return join_fanout(a, c, caps, e) || join_multicast(a, c, ifindex, e) ? -1 : 0;
+        return afp_join_fanout(a, c, caps, e) || join_multicast(a, c, ifindex, e) ? -1 : 0;
 }
 
 /* Order matters. The socket was made with protocol 0 and hears nothing until bind; it takes nothing either

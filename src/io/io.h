@@ -21,6 +21,9 @@ struct io_conf {
         /* This is socket `queue` of `n_queues` on one interface. Receive: queue 0 is opened first, the others
          * join the group its caps name. */
         unsigned queue, n_queues, fanout_id;
+        /* receive, several queues: all that comes from one host comes by one queue, ICMP errors about it
+         * included (only afpacket and rawip can; without it a flow keeps to its queue) */
+        bool by_host;
         /* receive: a frame is wanted when it is ARP, NDP, or ICMP or TCP to one of these */
         const struct io_span *ours;
         unsigned n_ours;    /* 0: everything is wanted */
@@ -149,6 +152,30 @@ struct io_fault { /* fault injection; shares in 1/10000; the generator is seeded
         uint64_t seed;
 };
 int io_wrap_fault(struct io *, const struct io_fault *, struct err *);
+
+/* ---- shield.c: answers that the host's own TCP does not see ----
+ * While it is open, TCP segments to `ours` are dropped behind the packet sockets, which still receive them,
+ * and before the host's TCP, which would answer with a RST, unless a socket of this host wants them:
+ * listening or connected, older than the shield or not. All of it is gone with the process, also when that is
+ * killed. Control path, one thread. */
+enum io_shield_by {
+        IO_SHIELD_ANY, /* what this kernel has, the better first */
+        IO_SHIELD_TCX, /* a program at tc ingress of each interface, Linux 6.6 */
+        IO_SHIELD_NFT  /* nftables rules, for all interfaces together, Linux 5.12 */
+};
+struct io_shield_count {
+        uint64_t dropped, local /* left to a socket of this host */;
+};
+struct io_shield;
+int io_shield_open(struct io_shield **, const struct io_span *ours, unsigned n, enum io_shield_by,
+                   struct err *);
+/* One interface more that may bring answers (of a tagged VLAN its own, of a bridge's port the bridge is
+ * taken); twice is no error. */
+int io_shield_add(struct io_shield *, int ifindex, struct err *);
+void io_shield_counts(struct io_shield *, struct io_shield_count *);
+/* What it is, and what is not as it should be, as the end of a sentence; may change with io_shield_add. */
+const char *io_shield_word(const struct io_shield *);
+void io_shield_close(struct io_shield *); /* NULL: nothing happens */
 
 /* ---- netif.c, route.c: what the kernel knows (rtnetlink by libmnl) ---- */
 struct io_ifaddr {

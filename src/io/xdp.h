@@ -12,7 +12,7 @@
 #ifdef HAVE_XDP
 struct bpf_object;
 struct bpf_program;
-enum xdp_program { XDP_TRANSMIT, XDP_RECEIVE };
+enum xdp_program { XDP_TRANSMIT, XDP_RECEIVE, XDP_SHIELD /* shield_tcx.c's: at tc, not at XDP */ };
 struct bpf_object *xdp_object(enum xdp_program, struct err *); /* opened, not loaded; NULL: e filled */
 int xdp_object_load(struct bpf_object *, struct err *);
 bool xdp_can_watch(void); /* this kernel tells of its types, so tracepoints can be had */

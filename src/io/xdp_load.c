@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * xdp_load: the kernel-side programs of bpf/ (their object files are part of this one) on their way into the
- * kernel, and the one attachment that transmit needs. Used by xdp_tx.c and xdp_rx.c when they are opened.
- * Invariant: programs, maps and links are held by descriptors only, nothing is pinned, so all of it is gone
- * with the process, however it goes. Reference: libbpf(3), Linux Documentation/bpf/bpf_prog_run.rst.
+ * kernel, and the one attachment that transmit needs. Used by xdp_tx.c, xdp_rx.c and
+ * shield_tcx.c when they are opened. Invariant: programs, maps and links are held by descriptors only,
+ * nothing is pinned, so all of it is gone with the process, however it goes. Reference: libbpf(3), Linux
+ * Documentation/bpf/bpf_prog_run.rst.
  */
 #include "xdp.h"
 #ifdef HAVE_XDP
@@ -25,8 +26,15 @@
                 ".popsection\n")
 EMBED("xdp_tx_object", "xdp_tx.bpf.o");
 EMBED("xdp_rx_object", "xdp_rx.bpf.o");
+EMBED("shield_object", "shield.bpf.o");
 extern const uint8_t xdp_tx_object_start[], xdp_tx_object_end[];
 extern const uint8_t xdp_rx_object_start[], xdp_rx_object_end[];
+extern const uint8_t shield_object_start[], shield_object_end[];
+static const struct {
+        const uint8_t *start, *end;
+} objects[] = {[XDP_TRANSMIT] = {xdp_tx_object_start, xdp_tx_object_end},
+               [XDP_RECEIVE] = {xdp_rx_object_start, xdp_rx_object_end},
+               [XDP_SHIELD] = {shield_object_start, shield_object_end}};
 
 static int no_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -48,8 +56,7 @@ static int err_load(struct err *e, int code, const char *what)
 
 struct bpf_object *xdp_object(enum xdp_program which, struct err *e)
 {
-        const uint8_t *start = which == XDP_TRANSMIT ? xdp_tx_object_start : xdp_rx_object_start;
-        const uint8_t *end = which == XDP_TRANSMIT ? xdp_tx_object_end : xdp_rx_object_end;
+        const uint8_t *start = objects[which].start, *end = objects[which].end;
         libbpf_set_print(no_print);
         struct bpf_object *o = bpf_object__open_mem(start, (size_t)(end - start), NULL);
         if (!o)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * certs: the certificates among the banners, in PEM. It holds something only when there are banners: today
- * those that --readscan brings. Invariant: only base64 characters get between the BEGIN and the END line.
- * Reference: RFC 7468 (64 columns).
+ * certs: the certificates among the banners, in PEM. Invariant: only base64 characters get between the BEGIN
+ * and the END line. Reference: RFC 7468 (64 columns).
  */
 #include "format.h"
 
-enum { COLUMNS = 64, APP_X509 = 15, APP_X509CA = 16 };
+enum { COLUMNS = 64 };
 
 static bool is_base64(uint8_t c)
 {

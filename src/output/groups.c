@@ -163,16 +163,22 @@ static bool same_names(const struct record *a, const struct record *b)
         return true;
 }
 
+static bool keep_span(struct groups *g, struct span *s)
+{
+        uint8_t *copy = s->n ? keep(g, s->n) : NULL;
+        if (s->n && !copy)
+                return false;
+        if (copy)
+                memcpy(copy, s->p, s->n);
+        s->p = copy;
+        return true;
+}
+
 /* Copies what the record points to; the names of a host are kept once. */
 static bool keep_parts(struct groups *g, const struct held_host *h, struct record *r)
 {
-        if (r->banner.n) {
-                uint8_t *copy = keep(g, r->banner.n);
-                if (!copy)
-                        return false;
-                memcpy(copy, r->banner.p, r->banner.n);
-                r->banner.p = copy;
-        }
+        if (!keep_span(g, &r->banner) || !keep_span(g, &r->fields))
+                return false;
         if (!r->n_names)
                 return true;
         if (h && same_names(&g->held[h->first].rec, r)) {

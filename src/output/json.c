@@ -26,6 +26,83 @@ void json_names(struct out_buf *b, const struct record *r)
         buf_u8(b, ']');
 }
 
+static bool same_key(const struct field *a, const struct field *b)
+{
+        return a->key.n == b->key.n && memcmp(a->key.p, b->key.p, a->key.n) == 0;
+}
+
+/* How often this key comes, and whether this is the first of them. */
+static size_t count_key(struct span fields, const struct field *f, bool *first)
+{
+        struct rd r = rd_of(fields);
+        struct field x;
+        size_t n = 0;
+        while (fields_next(&r, &x)) {
+                if (!same_key(&x, f))
+                        continue;
+                if (!n)
+                        *first = x.key.p == f->key.p;
+                n++;
+                if (!*first)
+                        break;
+        }
+        return n;
+}
+
+static void field_value(struct out_buf *b, const struct field *f)
+{
+        if (f->kind == FIELD_NUMBER) {
+                buf_dec(b, f->number);
+        } else if (f->kind == FIELD_BOOL) {
+                buf_str(b, f->number ? "true" : "false");
+        } else {
+                buf_u8(b, '"');
+                fmt_json(b, f->text);
+                buf_u8(b, '"');
+        }
+}
+
+static void field_list(struct out_buf *b, struct span rest, const struct field *f)
+{
+        struct rd r = rd_of(rest);
+        struct field x;
+        bool any = false;
+        buf_u8(b, '[');
+        while (fields_next(&r, &x)) {
+                if (!same_key(&x, f))
+                        continue;
+                if (any)
+                        buf_u8(b, ',');
+                any = true;
+                field_value(b, &x);
+        }
+        buf_u8(b, ']');
+}
+
+/* Keys that come several times are arrays. */
+void json_fields(struct out_buf *b, struct span fields)
+{
+        struct rd r = rd_of(fields);
+        struct field f;
+        bool any = false;
+        buf_u8(b, '{');
+        while (fields_next(&r, &f)) {
+                bool first = false;
+                size_t n = count_key(fields, &f, &first);
+                if (!first)
+                        continue;
+                buf_put(b, any ? ",\"" : "\"", any ? 2 : 1);
+                any = true;
+                fmt_json(b, f.key);
+                BUF_LIT(b, "\":");
+                if (n > 1)
+                        field_list(b, fields, &f);
+                else
+                        field_value(b, &f);
+        }
+        buf_u8(b, '}');
+}
+
 static void status(struct fmt *f, struct out_buf *b, const struct record *r)
 {
         BUF_LIT(b, ", \"status\": \"");
@@ -51,7 +128,12 @@ static void service(struct out_buf *b, const struct record *r)
         fmt_app(b, r->app);
         BUF_LIT(b, "\", \"banner\": \"");
         fmt_json(b, r->banner);
-        BUF_LIT(b, "\"} ");
+        buf_u8(b, '"');
+        if (r->fields.n) {
+                BUF_LIT(b, ", \"fields\": ");
+                json_fields(b, r->fields);
+        }
+        BUF_LIT(b, "} ");
 }
 
 static void port(struct fmt *f, struct out_buf *b, const struct record *r)

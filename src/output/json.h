@@ -7,5 +7,7 @@
 #define TRAWL_OUTPUT_JSON_H
 #include "format.h"
 
+/* Object of a banner's fields. json.c */
+void json_fields(struct out_buf *, struct span fields);
 void json_names(struct out_buf *, const struct record *); /* ["a","b"] */
 #endif

@@ -50,7 +50,12 @@ static void banner(struct out_buf *b, const struct record *r)
         fmt_app(b, r->app);
         BUF_LIT(b, "\",\"banner\":\"");
         fmt_json(b, r->banner);
-        BUF_LIT(b, "\"}");
+        buf_u8(b, '"');
+        if (r->fields.n) {
+                BUF_LIT(b, ",\"fields\":");
+                json_fields(b, r->fields);
+        }
+        buf_u8(b, '}');
 }
 
 static void one(struct fmt *f, struct out_buf *b, const struct record *r)

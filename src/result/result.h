@@ -21,6 +21,70 @@ struct record {
         uint8_t n_names; /* host names this address was asked by */
         const char *const *names;
         struct span banner; /* borrowed */
+        struct span fields; /* borrowed; the banner taken apart, see fields.c; empty: nothing more is known */
+};
+
+/* ---- fields.c: a banner taken apart
+ * ------------------------------------------------------------------------- An ordered list of keys and
+ * values in one run of bytes, so that it can go through a ring, into the journal and be freed as one piece:
+ *
+ *   | key length 1 | kind 1 | value length 2 | key | value |   repeated
+ *
+ * A key that comes several times is a list. Keys are words of [a-z0-9_]. */
+enum field_kind { FIELD_TEXT, FIELD_NUMBER /* 8 bytes */, FIELD_BOOL /* 1 byte */ };
+struct field {
+        struct span key, text; /* text: FIELD_TEXT, any bytes, as the server said them */
+        uint64_t number;       /* FIELD_NUMBER, FIELD_BOOL */
+        uint8_t kind;
+};
+/* Appends one; what has no room is left out whole and marks the writer full. Texts are cut at 65,535 bytes.
+ */
+void fields_put(struct wr *, const char *key, struct span value);
+void fields_put_u64(struct wr *, const char *key, uint64_t);
+void fields_put_bool(struct wr *, const char *key, bool);
+bool fields_next(struct rd *, struct field *); /* false: that was all, or the rest is malformed */
+
+/* What a banner is about. The numbers are stored in binary files; those below 256 are masscan's. */
+enum result_app {
+        APP_UNKNOWN = 1,
+        APP_SSH = 3,
+        APP_HTTP = 4,
+        APP_FTP = 5,
+        APP_DNS = 6,
+        APP_SSL = 9,
+        APP_SMB = 10,
+        APP_SMTP = 11,
+        APP_POP3 = 12,
+        APP_IMAP = 13,
+        APP_X509 = 15,
+        APP_X509CA = 16,
+        APP_TITLE = 17,
+        APP_HTML = 18,
+        APP_VULN = 20,
+        APP_SAFE = 24,
+        APP_MEMCACHED = 25,
+        APP_TELNET = 29,
+        APP_RDP = 30,
+        APP_HTTP_SERVER = 31,
+        APP_MINECRAFT = 32,
+        APP_VNC = 33,
+        APP_VNC_INFO = 34,
+        APP_ERROR = 36,
+        APP_MYSQL = 256,
+        APP_POSTGRES,
+        APP_REDIS,
+        APP_MONGODB,
+        APP_LDAP,
+        APP_MQTT,
+        APP_AMQP,
+        APP_SIP,
+        APP_RTSP,
+        APP_X11,
+        APP_RMI,
+        APP_SOCKS,
+        APP_XMPP,
+        APP_REMARK, /* our own words about odd ends: "closes at once", "says nothing" */
+        APP_CAPTURE /* --capture raw: the bytes of the conversation, base64 */
 };
 
 /* ---- record.c: the words for things, shared by every writer and reader ------------------------------------

@@ -47,6 +47,17 @@ static int or_profile(int setting, int profile)
         return setting == SCAN_DEFAULT ? profile : setting;
 }
 
+int scan_offers_wscale(const struct scan_conf *conf)
+{
+        int shift = or_profile(conf->wscale, profiles[conf->profile].wscale);
+        return shift == OFF ? -1 : shift;
+}
+
+bool scan_offers_timestamps(const struct scan_conf *conf)
+{
+        return or_profile(conf->tsecho, profiles[conf->profile].tsecho) == 1;
+}
+
 /* SACK permitted needs no padding in front of timestamps (2 + 10 bytes); alone, each is padded in front. */
 static void put_sack_and_time(struct syn_shape *s, struct wr *w, bool sackok, int tsecho)
 {

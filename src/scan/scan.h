@@ -50,8 +50,12 @@ struct scan_ops {
 };
 extern const struct scan_ops scan_syn;
 extern const struct scan_ops *const scan_table[]; /* NULL-ended */
-const char *scan_profile_names(void);             /* "minimal|masscan|…" for the help */
-int scan_profile_by_name(const char *);           /* enum syn_profile, or -1 */
+/* What a SYN of this shape offers, for those who speak on after its answer: the window scale's shift count
+ * (-1: none), and time stamps of our clock (RFC 7323). */
+int scan_offers_wscale(const struct scan_conf *);
+bool scan_offers_timestamps(const struct scan_conf *);
+const char *scan_profile_names(void);   /* "minimal|masscan|…" for the help */
+int scan_profile_by_name(const char *); /* enum syn_profile, or -1 */
 /* The RST that closes what our SYN opened (RFC 9293 §3.10.7.3: seq = the SYN-ACK's ack). Length, 0: no room.
  */
 size_t scan_build_rst(uint8_t *out, size_t cap, const struct wire_hop *, const struct answer *, uint8_t ttl);

@@ -77,26 +77,57 @@ static void put_ip(struct wr *w, const struct ip_addr *src, const struct ip_addr
                 put_be16(start + 10, (uint16_t)~wire_sum(0, span_of(start, 20)));
 }
 
+/* Options of ours: | MSS 2 4 size | and | nothing 1 | nothing 1 | time stamps 8 10 value echo |, each a
+ * multiple of four. */
+static void put_tcp_options(struct wr *w, const struct wire_segment *s)
+{
+        if (s->mss)
+                wr_be32(w, 0x02040000u | s->mss);
+        if (s->has_ts) {
+                wr_be32(w, 0x0101080a);
+                wr_be32(w, s->tsval);
+                wr_be32(w, s->tsecr);
+        }
+}
+
+size_t wire_build_segment(uint8_t *out, size_t cap, const struct wire_hop *hop, const struct wire_segment *s)
+{
+        struct wr w = wr_of(out, cap);
+        size_t head = 20u + (s->mss ? 4u : 0u) + (s->has_ts ? 12u : 0u), len = head + s->payload.n;
+        put_link(&w, hop, hop->them_mac, s->src.family == 4 ? 0x0800 : 0x86dd);
+        put_ip(&w, &s->src, &s->dst, 6, s->ttl, (uint16_t)len);
+        uint8_t *tcp = w.p;
+        wr_be16(&w, s->sport);
+        wr_be16(&w, s->dport);
+        wr_be32(&w, s->seq);
+        wr_be32(&w, s->ack);
+        wr_u8(&w, (uint8_t)(head << 2));
+        wr_u8(&w, s->flags);
+        wr_be16(&w, s->window);
+        wr_be32(&w, 0); /* sum, urgent pointer */
+        put_tcp_options(&w, s);
+        wr_bytes(&w, s->payload.p, s->payload.n);
+        if (w.full)
+                return 0;
+        put_be16(tcp + 16,
+                 (uint16_t)~wire_sum(wire_pseudo_sum(&s->src, &s->dst, 6, (uint32_t)len), span_of(tcp, len)));
+        return wr_len(&w);
+}
+
 size_t wire_build_tcp(uint8_t *out, size_t cap, const struct wire_hop *hop, const struct ip_addr *src,
                       const struct ip_addr *dst, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack,
                       uint8_t flags, uint16_t window, uint8_t ttl)
 {
-        struct wr w = wr_of(out, cap);
-        put_link(&w, hop, hop->them_mac, src->family == 4 ? 0x0800 : 0x86dd);
-        put_ip(&w, src, dst, 6, ttl, 20);
-        uint8_t *tcp = w.p;
-        wr_be16(&w, sport);
-        wr_be16(&w, dport);
-        wr_be32(&w, seq);
-        wr_be32(&w, ack);
-        wr_u8(&w, 0x50);
-        wr_u8(&w, flags);
-        wr_be16(&w, window);
-        wr_be32(&w, 0); /* sum, urgent pointer */
-        if (w.full)
-                return 0;
-        put_be16(tcp + 16, (uint16_t)~wire_sum(wire_pseudo_sum(src, dst, 6, 20), span_of(tcp, 20)));
-        return wr_len(&w);
+        struct wire_segment s = {.src = *src,
+                                 .dst = *dst,
+                                 .sport = sport,
+                                 .dport = dport,
+                                 .seq = seq,
+                                 .ack = ack,
+                                 .flags = flags,
+                                 .window = window,
+                                 .ttl = ttl};
+        return wire_build_segment(out, cap, hop, &s);
 }
 
 /* ARP (drawn in decode_l4.c). */

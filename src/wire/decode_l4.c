@@ -15,8 +15,9 @@ static bool sum_is_right(const struct pkt *p, struct span l4, bool pseudo)
 
 /* ---- TCP ---- */
 
-/* Options: | 0 | end; | 1 | nothing; else | kind | length of all | data |. Timestamps: | 8 | 10 | value |
- * echo |. A list that does not add up ends where it stops to: stacks ignore the rest, and so does the answer.
+/* Options: | 0 | end; | 1 | nothing; else | kind | length of all | data |. MSS: | 2 | 4 | size |. Window
+ * scale: | 3 | 3 | shift |. Timestamps: | 8 | 10 | value | echo |. A list that does not add up ends where it
+ * stops to: stacks ignore the rest, and so does the answer.
  */
 static void decode_tcp_options(struct pkt *p, struct rd r)
 {
@@ -34,6 +35,11 @@ static void decode_tcp_options(struct pkt *p, struct rd r)
                         p->has_ts = true;
                         p->tsval = get_be32(data.p);
                         p->tsecr = get_be32(data.p + 4);
+                } else if (kind == 2 && data.n == 2) {
+                        p->mss = get_be16(data.p);
+                } else if (kind == 3 && data.n == 1) {
+                        p->has_wscale = true;
+                        p->wscale = MIN(data.p[0], (uint8_t)14);
                 }
         }
 }

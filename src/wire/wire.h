@@ -92,6 +92,9 @@ struct pkt {
         uint16_t window;
         bool has_ts;
         uint32_t tsval, tsecr;
+        uint16_t mss; /* option of a SYN; 0: not there */
+        bool has_wscale;
+        uint8_t wscale; /* shift count of a SYN, at most 14 (RFC 7323 §2.3) */
         uint8_t icmp_type, icmp_code;
         struct span l4, payload;
         struct wire_quote quoted; /* ICMP errors only */
@@ -131,6 +134,18 @@ size_t wire_build_link(uint8_t *out, size_t cap, const struct wire_hop *,
 size_t wire_build_tcp(uint8_t *out, size_t cap, const struct wire_hop *, const struct ip_addr *src,
                       const struct ip_addr *dst, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack,
                       uint8_t flags, uint16_t window, uint8_t ttl);
+struct wire_segment { /* a TCP segment, any */
+        struct ip_addr src, dst;
+        uint16_t sport, dport;
+        uint32_t seq, ack;
+        uint8_t flags, ttl;
+        uint16_t window; /* as it goes on the wire, scaled already */
+        uint16_t mss;    /* option; 0: none */
+        bool has_ts;     /* option */
+        uint32_t tsval, tsecr;
+        struct span payload;
+};
+size_t wire_build_segment(uint8_t *out, size_t cap, const struct wire_hop *, const struct wire_segment *);
 /* ARP request (RFC 826) or neighbour solicitation (RFC 4861 §4.3) for `whom`, link broadcast / solicited-node
  * multicast unless hop->them_mac is set. */
 size_t wire_build_neigh_request(uint8_t *out, size_t cap, const struct wire_hop *, const struct ip_addr *us,

@@ -33,7 +33,7 @@ printf 'rate\n' >novalue.conf
 printf -- '--rate = 10\n' >dashes.conf
 printf 'conf = loop.conf\n' >loop.conf
 printf 'rate = 5\0\n' >binary.conf
-printf 'banners = true\n' >banners.conf
+printf 'rawudp = true\n' >banners.conf
 printf 'source-port = 1-99999\n' >sport.conf
 printf '192.0.2.0/24\n' >targets.conf
 printf '\n# resume information\nresume-index = 193\nseed = 12\nports = 80\nrange = 192.0.2.0/24\n' >paused.conf

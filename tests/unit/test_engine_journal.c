@@ -109,6 +109,60 @@ static void a_flipped_byte_ends_it(void **state)
         assert_int_equal(read_all(), N - 1);
 }
 
+static uint8_t page[60000];
+static const char *const asked = "www.example.com";
+static struct record spoken[3];
+
+static void check_banner(void *arg, const struct record *x, uint64_t offset)
+{
+        unsigned *n = arg;
+        const struct record *w = &spoken[*n % 3];
+        (void)offset;
+        assert_true(x->state == PORT_BANNER && x->app == w->app && x->who.port == w->who.port);
+        assert_true(ip_eq(&x->who.ip, &w->who.ip) && x->n_names == w->n_names && x->banner.n == w->banner.n);
+        assert_int_equal(x->fields.n, w->fields.n);
+        if (w->banner.n)
+                assert_memory_equal(x->banner.p, w->banner.p, w->banner.n);
+        if (w->fields.n)
+                assert_memory_equal(x->fields.p, w->fields.p, w->fields.n);
+        if (w->n_names)
+                assert_string_equal(x->names[0], asked);
+        ++*n;
+}
+
+/* Longer than a journal's buffer together, and cut where the last one is not whole. */
+static void banners_come_back(void **state)
+{
+        struct journal *j;
+        struct err e;
+        unsigned n = 0;
+        (void)state;
+        memset(page, 'x', sizeof(page));
+        for (unsigned i = 0; i < 3; i++)
+                spoken[i] = (struct record){.who = {.ip = ip_v4(i), .port = (uint16_t)(80 + i), .proto = 6},
+                                            .state = PORT_BANNER,
+                                            .app = (uint16_t)(300 + i),
+                                            .names = &asked,
+                                            .n_names = i == 1,
+                                            .banner = span_of(page, i ? 60000 : 0),
+                                            .fields = span_of(page, i == 2 ? 16000 : 0)};
+        assert_int_equal(journal_open(&j, path, true, &e), 0);
+        for (unsigned i = 0; i < 60; i++)
+                assert_true(journal_add(j, &spoken[i % 3]));
+        assert_int_equal(journal_flush(j, &e), 0);
+        uint64_t len = journal_len(j);
+        journal_close(j, false);
+        assert_true(len > 2 << 20);
+        for (unsigned cut = 0; cut < 2; cut++) {
+                assert_int_equal(truncate(path, (off_t)(len - cut)), 0);
+                n = 0;
+                assert_int_equal(journal_open(&j, path, false, &e), 0);
+                assert_int_equal(journal_replay(j, check_banner, &n, &e), 0);
+                journal_close(j, false);
+                assert_int_equal(n, 60 - cut);
+        }
+}
+
 static int setup(void **state)
 {
         (void)state;
@@ -129,6 +183,7 @@ int main(void)
                 cmocka_unit_test(round_trip),
                 cmocka_unit_test(every_cut),
                 cmocka_unit_test(a_flipped_byte_ends_it),
+                cmocka_unit_test(banners_come_back),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
 }

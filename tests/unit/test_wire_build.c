@@ -92,6 +92,47 @@ static void tcp_round_trips(void **state)
         }
 }
 
+/* A segment with options and bytes, and the same taken apart. */
+static void segments_round_trip(void **state)
+{
+        static const uint8_t bytes[1400] = {1, 2, 3};
+        struct wire_segment s = {.src = ip_v4(0xc0000201),
+                                 .dst = ip_v4(0xc0000202),
+                                 .sport = 61000,
+                                 .dport = 443,
+                                 .seq = 0xfffffff0,
+                                 .ack = 7,
+                                 .flags = TCP_PSH | TCP_ACK,
+                                 .ttl = 64,
+                                 .window = 1024,
+                                 .has_ts = true,
+                                 .tsval = 0x01020304,
+                                 .tsecr = 0x05060708,
+                                 .payload = span_of(bytes, sizeof(bytes))};
+        uint8_t out[1600];
+        struct pkt p;
+        (void)state;
+        for (unsigned i = 0; i < 2; i++) {
+                size_t n = wire_build_segment(out, sizeof(out), &tagged, &s);
+                assert_int_equal(wire_decode(&p, span_of(out, n), LINK_ETHER, false, 0), WIRE_OK);
+                assert_true(ip_eq(&p.src, &s.src) && p.seq == s.seq && p.ack == 7 && p.window == 1024);
+                assert_true(p.has_ts && p.tsval == s.tsval && p.tsecr == s.tsecr && !p.mss && !p.has_wscale);
+                assert_int_equal(p.payload.n, sizeof(bytes));
+                assert_memory_equal(p.payload.p, bytes, sizeof(bytes));
+                for (size_t cap = 0; cap < n; cap += 13)
+                        assert_int_equal(wire_build_segment(out, cap, &tagged, &s), 0);
+                s.src = ip_v6(0x20010db8ull << 32, 1);
+                s.dst = ip_v6(0x20010db8ull << 32, 2);
+        }
+        s = (struct wire_segment){
+                .src = ip_v4(0x0a000001), .dst = ip_v4(0x0a000002), .flags = TCP_SYN, .ttl = 1, .mss = 1460};
+        size_t n = wire_build_segment(out, sizeof(out), &ether, &s);
+        is_hex(out + 34 + 12, 2, "6002");
+        is_hex(out + 34 + 20, 4, "020405b4");
+        assert_int_equal(wire_decode(&p, span_of(out, n), LINK_ETHER, false, 0), WIRE_OK);
+        assert_int_equal(p.mss, 1460);
+}
+
 static void vlan_tag_sits_before_the_type(void **state)
 {
         uint8_t out[32];
@@ -187,6 +228,7 @@ int main(void)
                 cmocka_unit_test(sum_of_any_length_and_alignment),
                 cmocka_unit_test(rst_to_the_byte),
                 cmocka_unit_test(tcp_round_trips),
+                cmocka_unit_test(segments_round_trip),
                 cmocka_unit_test(vlan_tag_sits_before_the_type),
                 cmocka_unit_test(cooked_links_carry_nothing_out),
                 cmocka_unit_test(arp_to_the_byte),
