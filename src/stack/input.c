@@ -30,6 +30,12 @@ static bool is_from_before(const struct conn *c, const struct pkt *p)
 
 /* ---- the handshake ---- */
 
+/* Does it acknowledge our SYN? One that has not left yet cannot be. */
+static bool acks_syn(const struct conn *c, const struct pkt *p)
+{
+        return c->snd_nxt != c->snd_una && p->ack == c->snd_nxt;
+}
+
 /* What has been sent is acknowledged and the window is known. */
 static bool begin_established(struct stack *s, struct conn *c, const struct pkt *p)
 {
@@ -52,7 +58,7 @@ static bool begin_established(struct stack *s, struct conn *c, const struct pkt 
 /* §3.10.7.3 */
 static void on_syn_sent(struct stack *s, struct conn *c, const struct pkt *p)
 {
-        bool acks = p->tcp_flags & TCP_ACK, right = acks && c->snd_nxt != c->snd_una && p->ack == c->snd_nxt;
+        bool acks = p->tcp_flags & TCP_ACK, right = acks && acks_syn(c, p);
         if (acks && !right) {
                 tcp_rst_for(s, p, &c->route);
         } else if (p->tcp_flags & TCP_RST) {
@@ -76,7 +82,7 @@ static void on_syn_sent(struct stack *s, struct conn *c, const struct pkt *p)
 static void on_syn_again(struct stack *s, struct conn *c, const struct pkt *p)
 {
         bool repeated = p->seq + 1 == c->rcv_nxt;
-        if (c->state == ST_SYN_RCVD && repeated && p->tcp_flags & TCP_ACK && p->ack == c->snd_nxt) {
+        if (c->state == ST_SYN_RCVD && repeated && p->tcp_flags & TCP_ACK && acks_syn(c, p)) {
                 tcp_owe_ack(s, c);
                 begin_established(s, c, p); /* both opened at once: RFC 9293 figure 7 */
         } else if (repeated) {
@@ -123,7 +129,7 @@ static bool on_fin_acked(struct stack *s, struct conn *c)
 static bool on_ack(struct stack *s, struct conn *c, const struct pkt *p)
 {
         if (c->state == ST_SYN_RCVD) {
-                if (p->ack != c->snd_nxt) {
+                if (!acks_syn(c, p)) {
                         tcp_rst_for(s, p, &c->route);
                         return false;
                 }

@@ -99,8 +99,9 @@ uint8_t conn_ttl(const struct conn *); /* of the last segment that came */
 /* Queues bytes (copied; freed when acknowledged). False: no room (buffer_max, or more than 64 KiB for one
  * connection): nothing was queued. */
 bool conn_send(struct stack *, struct conn *, struct span);
-void conn_close(struct stack *,
-                struct conn *); /* FIN behind what is queued; ended comes later, data may still come */
+/* FIN behind what is queued; ended comes later, data and the timer may still come. A peer that says nothing
+ * more is reset two seconds after it took the FIN; one that takes a byte a minute is the owner's to abort. */
+void conn_close(struct stack *, struct conn *);
 void conn_abort(struct stack *, struct conn *); /* RST; ended(CONN_ABORTED) is called before this returns */
 void conn_set_timer(struct stack *, struct conn *, uint64_t at_ns); /* one per connection; 0: none */
 bool conn_window_shut(const struct conn *); /* the peer's window is 0 and we have bytes to send */
@@ -110,7 +111,7 @@ struct stack_stats {
         uint64_t accepted, connected, ended[CONN_ABORTED + 1], full, host_full;
         uint64_t segs_in, segs_out, bytes_in, bytes_out, resent, out_of_order, dup, challenge_acks, rsts_out,
                 rsts_forgotten;
-        uint32_t conns, conns_peak;
+        uint32_t conns, conns_peak; /* in the pool: TIME-WAIT, whose owner was told already, included */
         uint64_t buffer_bytes, buffer_peak;
 };
 void stack_stats(const struct stack *, struct stack_stats *); /* any thread: each number is a moment's */

@@ -199,10 +199,11 @@ static void do_segment(struct fuzz *f, struct peer *p)
 {
         static uint8_t buf[SEND_MOST + 1]; /* not the owner's: it sends while this is being read */
         uint8_t flags = rd_u8(&f->in), how = rd_u8(&f->in);
-        int16_t at = (int16_t)rd_be16(&f->in);
+        int16_t away = (int16_t)rd_be16(&f->in);
+        uint32_t at = (uint32_t)away; /* near by, before or behind */
         uint32_t len = how & 1 ? rd_be16(&f->in) % SEND_MOST : 0, seq, ack;
-        seq = how & 2 ? rd_be32(&f->in) : p->rcv_nxt + (uint32_t)(how & 4 ? at : 0);
-        ack = how & 8 ? p->our_next + (uint32_t)(how & 16 ? at : 0) : p->our_isn + 1;
+        seq = how & 2 ? rd_be32(&f->in) : p->rcv_nxt + (how & 4 ? at : 0);
+        ack = how & 8 ? p->our_next + (how & 16 ? at : 0) : p->our_isn + 1;
         if (how & 32 || (p->by_syn && flags & TCP_SYN))
                 seq = p->their_isn; /* a SYN's */
         struct pkt k = {.kind = WIRE_TCP,
@@ -217,7 +218,7 @@ static void do_segment(struct fuzz *f, struct peer *p)
                         .ack = ack,
                         .window = how & 64 ? (uint16_t)at : 8000,
                         .has_ts = flags & 128,
-                        .tsval = p->their_isn + (how & 128 ? (uint32_t)at : 0),
+                        .tsval = p->their_isn + (how & 128 ? at : 0),
                         .tsecr = (uint32_t)(f->now_ns / 1000) - 1,
                         .payload = bytes(buf, their_byte, seq - p->their_isn - 1, len)};
         if (!stack_input(f->s, &k, &p->to.route, f->now_ns)) {

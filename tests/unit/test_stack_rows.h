@@ -396,6 +396,9 @@ static const struct {
         {"both open at once, with bytes", 0, RCVD "< A seq=1 ack=1 len=5; ! opened; ! data 5; > A ack=6"},
         {"both open at once, ours is lost", 0, RCVD "+1000; > SA seq=0 ack=1; < A seq=1 ack=1; ! opened"},
         {"both open at once, theirs again", 0, RCVD "< S seq=0; > SA seq=0 ack=1; < A seq=1; ! opened"},
+        {"both open at once, an ACK of a SYN that has not left", 0,
+         "connect; < S seq=0; < SA seq=0 ack=0; < A seq=1 ack=0; > R seq=0; > SA seq=0 ack=1; < A seq=1 "
+         "ack=1; ! opened; >-"},
         {"both open at once, a wrong ACK", 0, RCVD "< A seq=1 ack=9; > R seq=9; conns 1"},
         {"both open at once, and nothing more", 0,
          RCVD "+1000; > SA; +2000; > SA; +4000; > SA; +8000; > SA; +5000; ! ended timeout; > RA seq=1 ack=1"},
