@@ -182,6 +182,8 @@ bench: deps-peers
 	$(Q)TRAWL=$(BIN)/trawl tests/bench/generator
 	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/run
 	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/speed
+	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/banners
+	$(Q)BUILD=$(BUILD) TRAWL=$(BIN)/trawl tests/bench/conversations
 
 demo: deps-build
 	+$(Q)$(sub) all lab

@@ -12,7 +12,7 @@ LAB_SIM := $(patsubst lab/%.c,$(LAB_OUT)/obj/%.o,$(wildcard lab/sim*.c))
 LAB_SIM := $(filter-out %.bpf.o,$(LAB_SIM))
 
 .PHONY: lab
-lab: $(LAB_OUT)/sim $(LAB_OUT)/blast $(LAB_OUT)/tunlink $(LAB_OUT)/offload
+lab: $(LAB_OUT)/sim $(LAB_OUT)/tcpsim $(LAB_OUT)/blast $(LAB_OUT)/tunlink $(LAB_OUT)/offload
 
 $(LAB_OUT)/%.bpf.o: lab/%.bpf.c
 	@mkdir -p $(@D)
@@ -21,6 +21,8 @@ $(LAB_OUT)/%.bpf.o: lab/%.bpf.c
 # the compiled kernel side is a part of these
 $(LAB_OUT)/obj/sim_kernel.o: $(LAB_OUT)/sim.bpf.o
 $(LAB_OUT)/obj/sim_kernel.o: LAB_CFLAGS += -DSIM_BPF_OBJECT='"$(LAB_OUT)/sim.bpf.o"'
+$(LAB_OUT)/obj/tcpsim.o: $(LAB_OUT)/tcpsim.bpf.o
+$(LAB_OUT)/obj/tcpsim.o: LAB_CFLAGS += -DTCPSIM_BPF_OBJECT='"$(LAB_OUT)/tcpsim.bpf.o"'
 $(LAB_OUT)/obj/blast.o: $(LAB_OUT)/blast.bpf.o
 $(LAB_OUT)/obj/blast.o: LAB_CFLAGS += -DBLAST_BPF_OBJECT='"$(LAB_OUT)/blast.bpf.o"'
 
@@ -33,6 +35,9 @@ $(LAB_OUT)/obj/%.o: lab/%.c
 	$(CC) $(LAB_CFLAGS) -c $< -o $@
 
 $(LAB_OUT)/sim: $(LAB_SIM) $(LAB_BASE)
+	$(CC) $^ -o $@ -lbpf
+
+$(LAB_OUT)/tcpsim: $(LAB_OUT)/obj/tcpsim.o $(LAB_OUT)/obj/tcpsim_hold.o $(LAB_BASE)
 	$(CC) $^ -o $@ -lbpf
 
 $(LAB_OUT)/blast: $(LAB_OUT)/obj/blast.o $(LAB_BASE)

@@ -14,10 +14,12 @@
 #include "banner/protocols.h"
 
 enum { FRAME_METHOD = 1, FRAME_END = 0xce, FRAME_MAX = 32768, CONNECTION = 10, START = 10 };
+enum phase { UNASKED, ASKED };
 static const uint16_t ports[] = {5672, 5671, 0};
 
 static void hello(struct banner_turn *t)
 {
+        t->phase = ASKED;
         wr_bytes(t->reply, "AMQP\x00\x00\x09\x01", 8);
 }
 
@@ -163,6 +165,8 @@ static enum banner_status parse_header(struct banner_turn *t)
         unsigned id = rd_u8(&r), major = rd_u8(&r), minor = rd_u8(&r), revision = rd_u8(&r);
         if (r.bad)
                 return BANNER_MORE;
+        if (t->phase == ASKED && id == 0 && major == 0 && minor == 9 && revision == 1)
+                return BANNER_REJECT; /* our own words: who speaks that version answers with Start */
         struct wr w = wr_of((char[32]){0}, 32);
         if (id == 1 && major == 1 && minor == 8) /* 0-8 called itself 8.0 */
                 wr_str(&w, "0-8");

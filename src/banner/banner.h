@@ -24,8 +24,8 @@ struct banner_part {
         uint16_t app;
         struct wr text, fields;
 };
-struct banner_out { /* big: one per thread, emptied for each turn */
-        struct banner_part part[BANNER_PARTS];
+struct banner_out {                                  /* big: one per thread, emptied for each turn */
+        struct banner_part part[BANNER_PARTS], none; /* none: has no room, for what is one too many */
         unsigned n;
         bool cut;
         uint8_t *room; /* BANNER_PARTS × (text + fields) bytes */
@@ -33,8 +33,8 @@ struct banner_out { /* big: one per thread, emptied for each turn */
 int banner_out_init(struct banner_out *, struct err *);
 void banner_out_free(struct banner_out *);
 void banner_out_clear(struct banner_out *);
-/* The part of this kind, made when it is the first of it. Never NULL: past BANNER_PARTS the last one's writer
- * is full. */
+/* The part of this kind, made when it is the first of it. Never NULL: past BANNER_PARTS it is one without
+ * room. */
 struct banner_part *banner_part(struct banner_out *, uint16_t app);
 void banner_text(struct banner_out *, uint16_t app, struct span);
 void banner_str(struct banner_out *, uint16_t app, const char *);

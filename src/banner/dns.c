@@ -99,7 +99,7 @@ static enum banner_status describe_version(struct banner_turn *t, const struct t
                 banner_text(t->out, APP_DNS, a->text);
                 banner_field(t->out, APP_DNS, "version", a->text);
         } else {
-                banner_fmt(t->out, APP_DNS, "%u:%s", rcode, rcode_name(rcode));
+                banner_fmt(t->out, APP_DNS, *rcode_name(rcode) ? "%u:%s" : "%u", rcode, rcode_name(rcode));
         }
         banner_field_u64(t->out, APP_DNS, "rcode", rcode);
         banner_field_bool(t->out, APP_DNS, "authoritative", a->flags & AUTHORITATIVE);

@@ -11,7 +11,7 @@
 #include "banner/protocols.h"
 #include "banner/ssl_raw.h"
 
-enum { CLAIMED = 0x4000, HEAD = 3, PADDING = 16, RESPONSE = 2 };
+enum { CLAIMED = 0x4000, HEAD = 3, PADDING = 16, RESPONSE = 2, ALERT_VERSION = 70 };
 enum phase { WAIT_FLIGHT, WAIT_HEARTBEAT };
 
 static void hello(struct banner_turn *t)
@@ -49,7 +49,8 @@ static enum banner_status parse_flight(struct banner_turn *t)
         enum banner_match m = ssl_raw_flight(t->in, &f);
         if (m == MATCH_NO)
                 return BANNER_REJECT;
-        if (f.hello ? !f.heartbeat : f.alert != 0)
+        bool too_new = !f.hello && (f.alert & 0xff) == ALERT_VERSION; /* TLS 1.3 alone */
+        if (too_new || (f.hello && !f.heartbeat))
                 return ssl_raw_safe(t, "SSL[no-heartbeat] ", f.alert);
         if (f.alert) /* it gave up before it could be asked: nothing is proved */
                 return BANNER_DONE;

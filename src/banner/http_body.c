@@ -16,11 +16,11 @@ static _Thread_local uint8_t chunk_room[BANNER_IN_MAX];
 static bool chunk_size(struct rd *r, uint32_t *size, bool *bad)
 {
         struct span line;
-        size_t i = 0;
+        size_t i = 0, digits = 0;
         *size = 0;
         if (!rd_line(r, &line))
                 return false;
-        for (; i < line.n && i < 7; i++) {
+        for (; i < line.n && digits < 7; i++) { /* leading zeros are free: some fill up to eight digits */
                 uint8_t c = line.p[i] | 0x20;
                 if (c >= '0' && c <= '9')
                         *size = *size * 16 + (uint32_t)(c - '0');
@@ -28,6 +28,7 @@ static bool chunk_size(struct rd *r, uint32_t *size, bool *bad)
                         *size = *size * 16 + (uint32_t)(c - 'a') + 10;
                 else
                         break;
+                digits += *size > 0;
         }
         *bad = i == 0;
         return i > 0;

@@ -209,11 +209,15 @@ void banner_conf_free(struct banner_conf *conf)
 /* The port belongs to Host unless it is the scheme's own; an IPv6 address stands in brackets. */
 static void write_host(struct wr *w, const struct banner_turn *t)
 {
-        bool bare_v6 = span_find(t->name, ":", NULL) && !span_starts(t->name, "[");
-        if (t->name.n == 0 || t->name.n > HOST_ROOM - 40 || !printable(t->name, false))
+        char room[HOST_NAME_MAX_LEN];
+        struct span name = host_on_wire(t->name, room);
+        if (!name.n) /* an address, or an odd name: as it is */
+                name = t->name;
+        bool bare_v6 = span_find(name, ":", NULL) && !span_starts(name, "[");
+        if (name.n == 0 || name.n > HOST_ROOM - 40 || !printable(name, false))
                 return;
         wr_str(w, bare_v6 ? "Host: [" : "Host: ");
-        wr_bytes(w, t->name.p, t->name.n);
+        wr_bytes(w, name.p, name.n);
         wr_str(w, bare_v6 ? "]" : "");
         if (t->port != (t->tls ? 443 : 80))
                 wr_fmt(w, ":%u", t->port);

@@ -23,7 +23,10 @@ static const uint16_t ports[] = {25565, 0};
 
 static void hello(struct banner_turn *t)
 {
-        struct span host = t->name.n && t->name.n < 100 ? t->name : span_str("localhost");
+        char room[HOST_NAME_MAX_LEN];
+        struct span host = host_on_wire(t->name, room);
+        if (!host.n || host.n >= 100)
+                host = span_str("localhost");
         wr_u8(t->reply, (uint8_t)(1 + 2 + 1 + host.n + 2 + 1));
         wr_u8(t->reply, 0);
         wr_u8(t->reply, PROTOCOL_LOW);

@@ -36,7 +36,8 @@ struct banner_part *banner_part(struct banner_out *o, uint16_t app)
                         return &o->part[i];
         if (o->n == BANNER_PARTS) {
                 o->cut = true;
-                return &o->part[BANNER_PARTS - 1];
+                o->none = (struct banner_part){app, wr_of(o->room, 0), wr_of(o->room, 0)};
+                return &o->none;
         }
         uint8_t *room = o->room + (size_t)o->n * PART_ROOM;
         struct banner_part *p = &o->part[o->n++];
@@ -69,11 +70,18 @@ void banner_fmt(struct banner_out *o, uint16_t app, const char *fmt, ...)
         banner_text(o, app, span_of(text, n < 0 ? 0 : MIN((size_t)n, sizeof(text) - 1)));
 }
 
+/* A field without room is left out, and those behind it that are smaller may still have some. */
+static void left_out(struct banner_out *o, struct wr *w)
+{
+        o->cut |= w->full;
+        w->full = false;
+}
+
 void banner_field(struct banner_out *o, uint16_t app, const char *key, struct span value)
 {
         struct wr *w = &banner_part(o, app)->fields;
         fields_put(w, key, value);
-        o->cut |= w->full;
+        left_out(o, w);
 }
 
 void banner_field_str(struct banner_out *o, uint16_t app, const char *key, const char *value)
@@ -85,12 +93,12 @@ void banner_field_u64(struct banner_out *o, uint16_t app, const char *key, uint6
 {
         struct wr *w = &banner_part(o, app)->fields;
         fields_put_u64(w, key, value);
-        o->cut |= w->full;
+        left_out(o, w);
 }
 
 void banner_field_bool(struct banner_out *o, uint16_t app, const char *key, bool value)
 {
         struct wr *w = &banner_part(o, app)->fields;
         fields_put_bool(w, key, value);
-        o->cut |= w->full;
+        left_out(o, w);
 }

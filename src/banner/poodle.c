@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * poodle: CVE-2014-3566, and servers that speak SSL 3.0 at all. `poodle` offers SSL 3.0 with CBC suites alone
- * and says by TLS_FALLBACK_SCSV that it could do better: alert 86 means that the server minds, another alert
- * that it has no such thing. `sslv3` offers every suite of SSL 3.0; session/ tries it on servers that fail
+ * and says by TLS_FALLBACK_SCSV that it could do better: alert 86 means that the server minds, 40 and 70 that
+ * it has no such thing. `sslv3` offers every suite of SSL 3.0; session/ tries it on servers that fail
  * with today's versions.
  * Invariant: only a ServerHello whose version is 3.0, and for POODLE one that took a CBC suite, counts.
  * RFC 6101, RFC 7507 §3.
@@ -10,7 +10,7 @@
 #include "banner/protocols.h"
 #include "banner/ssl_raw.h"
 
-enum { ALERT_INAPPROPRIATE_FALLBACK = 86 };
+enum { ALERT_HANDSHAKE = 40, ALERT_VERSION = 70, ALERT_INAPPROPRIATE_FALLBACK = 86 };
 #define CBC_SUITES                                                                                      \
         0xc014, 0xc00a, 0xc013, 0xc009, 0xc012, 0xc008, 0x0039, 0x0038, 0x0035, 0x0033, 0x0032, 0x002f, \
                 0x0016, 0x0013, 0x000a, 0x0015, 0x0012, 0x0009, 0x0014, 0x0011, 0x0008, 0x0007, 0x0006
@@ -51,6 +51,8 @@ static enum banner_status parse_poodle(struct banner_turn *t)
                 return BANNER_MORE;
         if (!f.hello && (f.alert & 0xff) == ALERT_INAPPROPRIATE_FALLBACK)
                 return ssl_raw_safe(t, "poodle[TLS_FALLBACK_SCSV] ", f.alert);
+        if (!f.hello && (f.alert & 0xff) != ALERT_HANDSHAKE && (f.alert & 0xff) != ALERT_VERSION)
+                return BANNER_DONE; /* it gave up for another reason: nothing is proved */
         if (!f.hello || f.version != SSL_V30 || !is_cbc(f.cipher))
                 return ssl_raw_safe(t, "poodle[no-SSLv3] ", f.alert);
         banner_str(t->out, APP_VULN, " POODLE ");

@@ -18,7 +18,7 @@
 
 enum { PHASE_ASKED, PHASE_TLS, PHASE_NLA, PHASE_CHALLENGED };
 enum { TPKT_MIN = 11, TPKT_MAX = 1024, CREDSSP_MAX = 16384 };
-enum { X224_CONFIRM = 0xd0, X224_DISCONNECT = 0x80, X224_ERROR = 0x70 };
+enum { X224_CONFIRM = 0xd0, X224_DISCONNECT = 0x80, X224_ERROR = 0x70, X224_PARAMETER = 0xc0 };
 enum { SECURITY_TLS = 1, SECURITY_NLA = 2, SECURITY_RDSTLS = 4, SECURITY_NLA_EX = 8, SECURITY_AAD = 16 };
 
 static void rdp_hello(struct banner_turn *t)
@@ -101,6 +101,8 @@ static enum banner_status say_confirm(struct banner_turn *t, struct rd r)
                 return BANNER_DONE;
         }
         uint8_t type = rd_u8(&r), flags = rd_u8(&r);
+        if (type >= X224_PARAMETER) /* a controller or another OSI service, ISO 8073 §13.4 */
+                return BANNER_REJECT;
         rd_skip(&r, 2);
         uint32_t value = rd_le32(&r);
         if (type == 2 && !r.bad)

@@ -10,10 +10,12 @@ static const uint16_t ports[] = {554, 8554, 322, 0};
 
 static void hello(struct banner_turn *t)
 {
+        char room[HOST_NAME_MAX_LEN];
+        struct span host = host_on_wire(t->name, room);
         wr_str(t->reply, "OPTIONS ");
-        if (t->name.n) {
+        if (host.n) {
                 wr_str(t->reply, t->tls ? "rtsps://" : "rtsp://");
-                wr_bytes(t->reply, t->name.p, t->name.n);
+                wr_bytes(t->reply, host.p, host.n);
                 wr_fmt(t->reply, ":%u/", t->port);
         } else {
                 wr_str(t->reply, "*");

@@ -11,7 +11,10 @@ static const uint16_t ports[] = {5060, 5061, 0};
 
 static void hello(struct banner_turn *t)
 {
-        struct span host = t->name.n ? t->name : span_str("trawl.invalid");
+        char room[HOST_NAME_MAX_LEN];
+        struct span host = host_on_wire(t->name, room);
+        if (!host.n)
+                host = span_str("trawl.invalid");
         unsigned id = (unsigned)(t->secret >> 32), tag = (unsigned)t->secret;
         wr_str(t->reply, "OPTIONS sip:");
         wr_bytes(t->reply, host.p, host.n);

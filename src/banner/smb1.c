@@ -17,6 +17,7 @@
 #include "banner/smb.h"
 
 enum { SMB1_NEGOTIATE = 0x72, SMB1_SESSION_SETUP = 0x73 };
+enum { FLAGS_REPLY = 0x80 };
 enum { FLAGS2_LONG_NAMES = 1, FLAGS2_EXTENDED = 0x800, FLAGS2_NTSTATUS = 0x4000, FLAGS2_UNICODE = 0x8000 };
 #define CAP_EXTENDED        0x80000000u
 #define STATUS_MORE_PROCESS 0xc0000016u
@@ -109,14 +110,14 @@ static bool take_apart(struct span message, struct smb1 *m)
         rd_skip(&r, 4);
         m->command = rd_u8(&r);
         m->status = rd_le32(&r);
-        rd_skip(&r, 1);
+        bool response = rd_u8(&r) & FLAGS_REPLY; /* or it is our own words that come back */
         m->flags2 = rd_le16(&r);
         rd_skip(&r, 20);
         m->words = rd_sub(&r, (size_t)rd_u8(&r) * 2);
         size_t n = rd_le16(&r);
         m->at = message.n - rd_left(&r);
         m->bytes = rd_sub(&r, MIN(n, rd_left(&r))); /* Windows counts too much for tokens at times */
-        return !r.bad;
+        return !r.bad && response;
 }
 
 /* A text up to its NUL, UTF-16 or in the server's code page, as " os=…" and as a field. */

@@ -18,7 +18,7 @@
 #include "banner/smb.h"
 #include <stdio.h>
 
-enum { SMB2_NEGOTIATE = 0, SMB2_SESSION_SETUP = 1, SMB2_HEADER = 64 };
+enum { SMB2_NEGOTIATE = 0, SMB2_SESSION_SETUP = 1, SMB2_HEADER = 64, FLAGS_RESPONSE = 1 };
 enum { CONTEXT_PREAUTH = 1, CONTEXT_ENCRYPTION = 2, CONTEXT_COMPRESSION = 3, CONTEXT_SIGNING = 8 };
 enum { CONTEXTS_MAX = 16 };
 #define STATUS_PENDING      0x00000103u
@@ -248,10 +248,12 @@ enum smb_verdict smb2_message(struct banner_turn *t, struct span message, struct
         rd_skip(r, 8);
         m.status = rd_le32(r);
         m.command = rd_le16(r);
-        rd_skip(r, 10);
+        rd_skip(r, 2);
+        bool response = rd_u8(r) & FLAGS_RESPONSE; /* or it is our own words that come back */
+        rd_skip(r, 7);
         m.id = rd_le64(r);
         rd_skip(r, 32);
-        if (r->bad || m.command > SMB2_SESSION_SETUP)
+        if (r->bad || !response || m.command > SMB2_SESSION_SETUP)
                 return SMB_BAD;
         if (m.status == STATUS_PENDING)
                 return SMB_SKIP;

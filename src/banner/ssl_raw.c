@@ -21,6 +21,7 @@ enum {
         EXT_FORMATS = 11,
         EXT_SIGNATURES = 13,
         EXT_HEARTBEAT = 15,
+        EXT_MASTER_SECRET = 23,
         EXT_TICKET = 35
 };
 
@@ -35,7 +36,9 @@ void ssl_raw_random(const struct banner_turn *t, unsigned use, uint8_t *out, siz
 /* ---- the hello ---- */
 static void put_name(struct wr *w, struct span name)
 {
-        size_t n = MIN(name.n, (size_t)255);
+        char room[HOST_NAME_MAX_LEN];
+        name = host_on_wire(name, room);
+        size_t n = name.n;
         if (!n)
                 return;
         wr_be16(w, EXT_NAME);
@@ -69,6 +72,10 @@ static void put_extensions(struct wr *w, const struct ssl_hello *h, struct span 
         wr_be16(w, EXT_TICKET);
         wr_be16(w, (uint16_t)h->ticket.n);
         wr_bytes(w, h->ticket.p, h->ticket.n);
+        if (h->ticket.n) { /* our own handshake had it, so its ticket wants it again (RFC 7627 §5.3) */
+                wr_be16(w, EXT_MASTER_SECRET);
+                wr_be16(w, 0);
+        }
         if (h->heartbeat) {
                 wr_be16(w, EXT_HEARTBEAT);
                 wr_be16(w, 1);
@@ -176,6 +183,8 @@ enum banner_match ssl_raw_flight(struct span in, struct ssl_flight *f)
         while (rd_left(&r)) {
                 bool cut = rd_left(&r) < 5;
                 uint8_t type = rd_u8(&r);
+                if (type == SSL_CHANGE_CIPHER && f->hello) /* a resumed session: the rest is encrypted */
+                        return MATCH_YES;
                 bool wrong = (type != SSL_HANDSHAKE && type != SSL_ALERT) || (rd_left(&r) && r.p[0] != 3);
                 if (wrong || cut)
                         return wrong ? MATCH_NO : MATCH_MAYBE;

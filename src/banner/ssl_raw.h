@@ -9,6 +9,7 @@
 #include "banner/banner.h"
 
 enum {
+        SSL_CHANGE_CIPHER = 20,
         SSL_ALERT = 21,
         SSL_HANDSHAKE = 22,
         SSL_HEARTBEAT = 24,

@@ -6,8 +6,9 @@
  *   | 80|length 2 | 4 | id hit 1 | cert type 1 | version 0002 | cert, specs, id lengths 2 2 2 | cert | specs
  * 3·n | id | | 80|0003     | 0 | error 2 |
  *
- * Invariant: an SSL 3.0 or TLS record never passes for one of these. The SSL 2.0 protocol (Hickman, 1995),
- * RFC 6101 appendix E, RFC 6176.
+ * Invariant: it is called a weakness only when a session could be had, by one cipher at least; an SSL 3.0 or
+ * TLS record never passes for one of these. The SSL 2.0 protocol (Hickman, 1995), RFC 6101 appendix E, RFC
+ * 6176.
  */
 #include "banner/protocols.h"
 #include "banner/ssl_raw.h"
@@ -46,29 +47,33 @@ static void hello(struct banner_turn *t)
         wr_bytes(t->reply, challenge, sizeof(challenge));
 }
 
-static const char *spec_name(uint32_t code)
+static const char *spec_name(uint32_t code) /* NULL: it is none of ours */
 {
         for (size_t i = 0; i < ARRAY_LEN(specs); i++)
                 if (specs[i].code == code)
                         return specs[i].name;
-        return "unknown";
+        return NULL;
 }
 
 static enum banner_status describe(struct banner_turn *t, struct span certificate, struct rd list)
 {
         banner_str(t->out, APP_SSL, "SSLv2");
         banner_field_str(t->out, APP_SSL, "version", "SSLv2");
+        bool usable = false;
         for (bool first = true; rd_left(&list) >= 3; first = false) {
                 uint32_t code = (uint32_t)rd_u8(&list) << 16;
                 code |= rd_be16(&list);
                 if (first)
                         banner_fmt(t->out, APP_SSL, " cipher:0x%06x", code);
                 ssl_raw_cipher(t, APP_SSL, code);
-                banner_field_str(t->out, APP_SSL, "cipher_name", spec_name(code));
+                const char *name = spec_name(code);
+                banner_field_str(t->out, APP_SSL, "cipher_name", name ? name : "unknown");
+                usable |= name != NULL;
         }
         if (certificate.n && t->conf && t->conf->capture_cert)
                 ssl_raw_certificate(t, APP_X509, certificate);
-        banner_str(t->out, APP_VULN, "SSL[v2] ");
+        if (usable)
+                banner_str(t->out, APP_VULN, "SSL[v2] ");
         return BANNER_DONE;
 }
 

@@ -83,6 +83,8 @@ static size_t text_length(struct span in)
 static enum banner_match telnet_match(struct span in, const struct banner_turn *t)
 {
         bool own = banner_has_port(&banner_telnet, t->port);
+        if (in.n == 2 && in.p[0] == IAC && in.p[1] == AYT) /* our own words come back */
+                return t->eof ? MATCH_NO : MATCH_MAYBE;
         size_t n = text_length(in);
         struct span text = span_cut(in, 0, n), end = span_cut(text, n > 12 ? n - 12 : 0, 12);
         if ((n && !is_text(text)) || n > (own ? PROMPT_MAX_LEN : TEXT_MAX_LEN))

@@ -7,6 +7,8 @@
 #include "banner/protocols.h"
 #include "banner/words.h"
 
+enum { GREETING_LOOK = 2048 }; /* who does not say it by then is not looked through to the end */
+
 static bool among(uint8_t c, const char *set)
 {
         for (; *set; set++)
@@ -124,6 +126,7 @@ static bool begins_with_domain(struct span whole)
 
 static bool is_mail(struct span whole, unsigned code, uint16_t port)
 {
+        whole = span_cut(whole, 0, GREETING_LOOK);
         static const char *const mail[] = {"SMTP", "Postfix",    "Sendmail",
                                            "Exim", "MailEnable", "Mail Service"};
         static const char *const ftp[] = {"FTP", "FileZilla", "Serv-U", "VMware Authentication"};

@@ -80,6 +80,15 @@ static enum banner_status describe_success(struct banner_turn *t, struct rd *r)
         return BANNER_DONE;
 }
 
+/* Something for people to read, filled up by NULs. */
+static bool is_words(struct rd r)
+{
+        uint8_t first = rd_u8(&r), c = first;
+        while (c >= ' ' || c == '\n' || c == '\r' || c == '\t')
+                c = rd_u8(&r);
+        return first > ' ' && c == 0;
+}
+
 static enum banner_status parse(struct banner_turn *t)
 {
         static const char *const words[] = {"failed", "success", "authenticate"};
@@ -97,6 +106,8 @@ static enum banner_status parse(struct banner_turn *t)
         if (rd_left(&r) < len && !(t->eof && status == SUCCESS))
                 return BANNER_MORE;
         struct rd body = rd_sub(&r, MIN(len, rd_left(&r)));
+        if (status == AUTHENTICATE && !is_words(body)) /* this answer has no version to know it by */
+                return BANNER_REJECT;
         if (status == AUTHENTICATE)
                 banner_str(t->out, APP_X11, "X11");
         else

@@ -13,7 +13,6 @@
 #include "banner/words.h"
 
 enum { FEATURES, PROCEED, SECURED, FEATURES_IN_TLS };
-enum { NAME_MAX_LEN = 253 };
 
 /* XML declaration first, or not. What tells a stream is its name. */
 static enum banner_match xmpp_match(struct span in, const struct banner_turn *t)
@@ -29,21 +28,15 @@ static enum banner_match xmpp_match(struct span in, const struct banner_turn *t)
         return t->eof || in.n > 1024 ? MATCH_NO : MATCH_MAYBE;
 }
 
-static bool is_name(struct span s)
-{
-        for (size_t i = 0; i < s.n; i++)
-                if (s.p[i] <= ' ' || s.p[i] >= 127 || s.p[i] == '\'' || s.p[i] == '<' || s.p[i] == '&')
-                        return false;
-        return s.n > 0 && s.n <= NAME_MAX_LEN;
-}
-
 /* Servers among themselves speak another name space, RFC 6120 §4.8.2 */
 static void xmpp_hello(struct banner_turn *t)
 {
         wr_str(t->reply, "<?xml version='1.0'?><stream:stream ");
-        if (is_name(t->name)) {
+        char room[HOST_NAME_MAX_LEN];
+        struct span name = host_on_wire(t->name, room);
+        if (name.n) {
                 wr_str(t->reply, "to='");
-                wr_bytes(t->reply, t->name.p, t->name.n);
+                wr_bytes(t->reply, name.p, name.n);
                 wr_str(t->reply, "' ");
         }
         wr_str(t->reply, t->port == 5269 ? "xmlns='jabber:server' " : "xmlns='jabber:client' ");
@@ -122,6 +115,13 @@ static enum banner_status goodbye(struct banner_turn *t)
         return words_goodbye(t, "</stream:stream>");
 }
 
+/* A server's stream has an id, ours has none: whoever sends ours back is no XMPP server. RFC 6120 §4.7.3 */
+static bool is_from_server(struct span in)
+{
+        return span_find(tag_of(in, "<stream:stream"), " id=", NULL) ||
+               span_find(in, "<stream:features", NULL) || span_find(in, "<stream:error", NULL);
+}
+
 /* An error is followed by the end of the stream, RFC 6120 §4.9.1.1 */
 static bool is_all_there(const struct banner_turn *t)
 {
@@ -134,6 +134,8 @@ static enum banner_status features(struct banner_turn *t)
         bool starttls = false;
         if (!is_all_there(t))
                 return BANNER_MORE;
+        if (t->phase == FEATURES && !is_from_server(t->in))
+                return BANNER_REJECT;
         banner_text(t->out, APP_XMPP, t->in);
         describe(t, &starttls);
         if (!starttls || t->tls || t->eof)

@@ -36,6 +36,11 @@ struct err {
 int err_set(struct err *, int code, const char *fmt, ...) PRINTF_LIKE(3, 4); /* always returns -1 */
 int err_wrap(struct err *, const char *fmt, ...) PRINTF_LIKE(2, 3);          /* puts "fmt: " in front; -1 */
 
+/* ---- host.c: a host name as SNI, Host and the like want it: ASCII ("xn--…" for other scripts), small
+ * letters, no dot at the end. Empty: it is an address, or no name. The result lies in `room`. */
+enum { HOST_NAME_MAX_LEN = 253 };
+struct span host_on_wire(struct span name, char room[HOST_NAME_MAX_LEN]);
+
 /* ---- log.c: lines for people on stderr ---------------------------------------------------------------
  * Each call prints one line ("trawl: warning: …"), erasing a status line first. Any thread may call; never
  * the packet path. log_status() draws the status line: on a terminal it is redrawn in place, elsewhere it is

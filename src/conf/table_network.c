@@ -151,7 +151,7 @@ const struct opt opt_rows_network[] = {
          AT(tx_threads)},
         {.name = "rx-threads",
          .metavar = "N",
-         .help = "Threads that receive. 0: as many as the rate needs.",
+         .help = "Threads that receive. 0: one; with --banners one for each CPU, at most four.",
          .dflt = "0",
          .section = SEC_NETWORK,
          .kind = OPT_UINT,

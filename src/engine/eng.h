@@ -137,6 +137,7 @@ struct counters { /* one per thread, only its owner writes */
                 unresolved, targets, parked, waited_ns; /* tx: for something else than its turn */
         _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
         _Atomic uint64_t segments, banners_lost; /* of conversations */
+        _Atomic uint64_t not_reached;            /* open, and never spoken to */
 };
 #define COUNT(c, n)                                                                                   \
         atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + (uint64_t)(n), \
@@ -230,7 +231,6 @@ struct eng {
 
         /* --banners: conversations. Each receive thread's own, but for the atomic words. */
         struct tls_pool *tls; /* NULL: none is built in, or none wanted */
-        struct talk *talks[ENG_RX_MAX];
         struct io_shield *shield;
         _Atomic uint64_t rx_oldest[ENG_RX_MAX]; /* lowest position it still talks to; UINT64_MAX: none */
         _Atomic uint32_t talking[ENG_RX_MAX];   /* services not done with */
@@ -336,7 +336,7 @@ struct status {
 struct totals {
         uint64_t probes, retries, replies, targets, unreachable, unresolved, parked, replies_dropped;
         uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
-        uint64_t banners_lost;
+        uint64_t banners_lost, not_reached;
         uint64_t missed, link_missed, rst_lost, tx_errors, tx_again, unseen;
         int last_error;
 };

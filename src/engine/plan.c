@@ -8,6 +8,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+enum { TALK_THREADS = 4 }; /* receive threads of --banners, where there are as many CPUs */
 
 static const double billion = 1e9, v6_large = 4294967296.0;
 
@@ -212,6 +215,15 @@ static int make_rings(struct eng *g, double pps, struct err *e)
         return 0;
 }
 
+/* Conversations are the receive threads' work; only AF_PACKET hands all frames of one host to one of them. */
+static unsigned usual_rx_threads(const struct conf *c)
+{
+        bool plain = !c->io_rx || strcmp(c->io_rx, "auto") == 0 || strcmp(c->io_rx, "afpacket") == 0;
+        bool wire = !c->offline && (!c->io_tx || strcmp(c->io_tx, "loop") != 0);
+        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        return c->banners && plain && wire ? (unsigned)MIN(MAX(cpus, 1), (long)TALK_THREADS) : 1;
+}
+
 int eng_prepare(struct eng *g, struct err *e)
 {
         struct conf *c = g->conf;
@@ -220,7 +232,7 @@ int eng_prepare(struct eng *g, struct err *e)
         if (eng_check_cores(c, e))
                 return -1;
         g->n_tx = MAX(1u, c->tx_threads);
-        g->n_rx = MAX(1u, c->rx_threads);
+        g->n_rx = c->rx_threads ? c->rx_threads : usual_rx_threads(c);
         if (g->n_tx > ENG_TX_MAX || g->n_rx > ENG_RX_MAX)
                 return err_set(e, 0, "at most %d transmit and %d receive threads", ENG_TX_MAX, ENG_RX_MAX);
         g->seed = c->seed; /* conf draws one when none was given */

@@ -19,6 +19,10 @@ enum {
         ANSWERS = 256,
         HELD_NS = 10000000 /* the kernel may keep a frame so long before it shows it */
 };
+/* Frames that waited so long make probes wait: each answer to one brings three more frames of its
+ * conversation. */
+enum { BEHIND_NS = 30000000 };
+enum { SAID_MAX = 1 << 16 /* bytes of ours in one connection; by chance an ACK looks so once in 65,536 */ };
 enum { GOODBYE_NS = 200000000, HEARD_MAX = 128 << 20 /* bytes of banners the writer has not taken yet */ };
 
 struct reply {
@@ -40,6 +44,7 @@ struct rx {
         uint64_t turn_ns, wall_ns; /* read once per turn */
         uint64_t now_ns;           /* when the answer at hand arrived, as well as it is known */
         uint64_t caught_up_ns;
+        bool behind;  /* frames come faster than they are taken */
         bool gave_up; /* left with an answer in hand: nothing is caught up any more */
 };
 
@@ -294,6 +299,12 @@ static void close_or_talk(struct rx *r, unsigned dev, const struct answer *a, bo
                 queue_rst(r, dev, a);
 }
 
+/* What was not asked yet answers a scan that was killed: it will be asked again, and spoken to then. */
+static bool was_asked(struct eng *g, uint64_t pos)
+{
+        return pos < atomic_load_explicit(&g->window.next, memory_order_relaxed);
+}
+
 /* An answer that carries our cookie. */
 static void take_answer(struct rx *r, unsigned dev, const struct answer *a)
 {
@@ -313,7 +324,33 @@ static void take_answer(struct rx *r, unsigned dev, const struct answer *a)
         if (!is_old_news(r, &f, pos, again))
                 tell(r, &f);
         if (a->state == PORT_OPEN)
-                close_or_talk(r, dev, a, again);
+                close_or_talk(r, dev, a, again || (r->talk && !was_asked(g, pos)));
+}
+
+/* A connection that a killed scan of the same key left open answers the probe of the resumed one with an ACK
+ * of what it was told then (RFC 9293 §3.10.7.4): the port is open. */
+static void take_stale(struct rx *r, unsigned dev, const struct pkt *p)
+{
+        struct eng *g = r->g;
+        struct found f = {.wall_ns = r->wall_ns,
+                          .answer = {.who = {.ip = p->src, .port = p->sport, .proto = 6},
+                                     .us = p->dst,
+                                     .us_port = p->dport,
+                                     .reporter = p->src,
+                                     .state = PORT_OPEN,
+                                     .ttl = p->ttl,
+                                     .flags = TCP_SYN | TCP_ACK}};
+        if (p->kind != WIRE_TCP || (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
+                return;
+        uint64_t cookie = wire_cookie(g->key.cookie, &p->dst, p->dport, &p->src, p->sport);
+        if (p->ack - 1 - (uint32_t)cookie > SAID_MAX || !tgt_plan_index(g->plan, &f.answer.who, &f.index))
+                return;
+        uint64_t pos = tgt_order_pos(eng_order(g), f.index);
+        if (!window_holds(&g->window, pos) || window_mark(&g->window, pos))
+                return; /* a straggler, or somebody else's connection */
+        COUNT(r->count->answers, 1);
+        tell(r, &f);
+        talk_anew(r->talk, p, dev);
 }
 
 bool eng_is_source(const struct eng *g, const struct ip_addr *ip)
@@ -405,6 +442,8 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
                 COUNT(r->count->forged, 1);
                 break;
         case SCAN_NOT_MINE:
+                if (r->talk && g->conf->resume_file)
+                        take_stale(r, dev, &p);
                 break;
         }
         r->packet = NULL;
@@ -441,16 +480,25 @@ static bool take_answers(struct rx *r, unsigned dev, uint64_t *until_ns)
         return n > 0;
 }
 
+/* Off again only at half of it, so that transmit threads do not stop and go with every burst. */
+static void note_lag(struct rx *r, uint64_t stamp_ns, bool full)
+{
+        uint64_t most = r->behind ? BEHIND_NS / 2 : BEHIND_NS;
+        r->behind = full && r->turn_ns > stamp_ns && r->turn_ns - stamp_ns > most;
+}
+
 static bool take_frames(struct rx *r, unsigned dev, uint64_t *until_ns)
 {
         struct frame f[ENG_BATCH];
         struct io *io = &r->g->devs[dev].rx[r->id];
         unsigned n = io_rx_burst(io, f, ENG_BATCH);
+        r->behind &= n != 0;
         if (!n) { /* but the kernel may hold some back */
                 *until_ns = *until_ns > HELD_NS ? MIN(*until_ns, r->turn_ns - HELD_NS) : 0;
                 return false;
         }
         r->now_ns = r->turn_ns;
+        note_lag(r, f[0].stamp_ns, n == ENG_BATCH);
         for (unsigned i = 0; i < n; i++)
                 take_frame(r, dev, &f[i]);
         *until_ns = MIN(*until_ns, f[n - 1].stamp_ns);
@@ -493,7 +541,7 @@ static void run(struct rx *r)
                 for (unsigned d = 0; d < g->n_devs; d++)
                         any |= g->devs[d].rx_ops && !g->devs[d].rx_shared && take_burst(r, d, &until_ns);
                 if (r->talk)
-                        r->talk_ns = talk_round(r->talk, r->turn_ns);
+                        r->talk_ns = talk_round(r->talk, r->turn_ns, r->behind);
                 caught_up(r, until_ns); /* a clock set back must not settle the future */
                 send_replies(r, !any);
                 send_segments(r, !any);
@@ -521,12 +569,14 @@ void *rx_thread(void *arg)
         prctl(PR_SET_TIMERSLACK, 1);
         eng_place(a->eng, false, a->id);
         r.replies = calloc(REPLY_QUEUE, sizeof(*r.replies));
-        struct err e;
+        struct err e = {.text = "out of memory"};
         bool ready = r.replies && (!r.g->conf->banners || !talk_new(&r.talk, r.g, r.id, tell_heard, &r, &e));
-        if (ready)
+        if (ready) {
                 run(&r);
-        else
+        } else {
+                log_say(LOG_ERROR, "a receive thread cannot start: %s", e.text);
                 atomic_store(&r.g->stop, STOP_FAILED);
+        }
         if (r.talk)
                 say_goodbye(&r);
         talk_free(r.talk);

@@ -114,7 +114,12 @@ static uint64_t wait_end_ns(struct eng *g)
         uint64_t last = MAX(atomic_load(&g->last_send_ns), g->start_ns);
         if (atomic_load(&g->stop) == STOP_FAILED || atomic_load(&g->stop) == STOP_LINK)
                 return 0;
-        if (c->wait_s == CONF_WAIT_FOREVER)
+        bool enough = atomic_load(&g->stop) == STOP_RESULTS;
+        if (enough && !c->banners)
+                return 0;
+        if (enough && !eng_talking(g)) /* a moment: who answered last may be about to be spoken to */
+                return g->start_ns + atomic_load(&g->tally.last_answer_ms) * NS_PER_MS + NS_PER_S / 10;
+        if (c->wait_s == CONF_WAIT_FOREVER && !enough)
                 return UINT64_MAX;
         if (eng_talking(g)) /* conversations end by themselves: each connection has its time */
                 return MAX(last, clock_mono_ns() + NS_PER_S / 10);
@@ -130,7 +135,7 @@ static void wait_for_answers(struct eng *g, struct threads *t)
 {
         int no = STOP_NO;
         t->status.waiting = true;
-        while (t->n_rx && !atomic_load(&g->hurry) && atomic_load(&g->stop) != STOP_RESULTS) {
+        while (t->n_rx && !atomic_load(&g->hurry)) {
                 t->status.wait_end_ns = wait_end_ns(g);
                 if (clock_mono_ns() >= t->status.wait_end_ns)
                         break;

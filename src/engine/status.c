@@ -43,6 +43,7 @@ void eng_totals(struct eng *g, struct totals *t)
                 t->replies += get(&c->segments);
                 t->replies_dropped += get(&c->replies_dropped);
                 t->banners_lost += get(&c->banners_lost);
+                t->not_reached += get(&c->not_reached);
                 t->frames += get(&c->frames);
                 t->answers += get(&c->answers);
                 t->forged += get(&c->forged);
@@ -251,6 +252,9 @@ static void summary_extra(struct eng *g, const struct totals *t)
         if (t->banners_lost)
                 log_say(LOG_WARN, "%llu banners were lost for want of memory",
                         (unsigned long long)t->banners_lost);
+        if (t->not_reached)
+                log_say(LOG_WARN, "%llu open ports have not been spoken to",
+                        (unsigned long long)t->not_reached);
         if (t->unreachable)
                 log_say(LOG_WARN, "%llu targets have no route and were not probed",
                         (unsigned long long)t->unreachable);

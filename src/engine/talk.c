@@ -13,7 +13,15 @@
 #include "talk.h"
 #include <stdlib.h>
 
-enum { LATER_LOG2 = 17, LATER_LOOK = 64, SWEEP_NS = 500000000, LATER_NS = 20000000, PORT_TRIES = 64 };
+enum { LATER_LOG2 = 17, LATER_LOOK = 64, LATER_NS = 20000000, PORT_TRIES = 64 };
+/* A sweep looks at all that is under way; a larger share of the time than a twentieth it may not take. */
+enum { SWEEP_NS = 500000000, SWEEP_SHARE = 20 };
+static const uint64_t NO_WAY_NS = 15 * NS_PER_S;
+
+struct later { /* is to be called back */
+        struct target who;
+        uint64_t no_way_ns; /* since when nothing can be sent there; 0: it can */
+};
 
 struct talk {
         struct eng *g;
@@ -22,7 +30,8 @@ struct talk {
         struct session_set *set;
         void (*tell)(void *arg, struct heard *);
         void *arg;
-        struct ring later; /* struct target: called back when there is room; this thread at both ends */
+        struct hash_key ports; /* of this run alone */
+        struct ring later;     /* struct later: called back when there is room; this thread at both ends */
         uint64_t now_ns, later_look_ns, sweep_ns;
         bool full;
 };
@@ -62,11 +71,12 @@ static uint64_t position(const struct eng *g, const struct target *who)
         return tgt_plan_index(g->plan, who, &index) ? tgt_order_pos(eng_order(g), index) : UINT64_MAX;
 }
 
-/* Which of our ports a connection leaves from: any of the path's that is free towards this target. */
+/* Which of our ports a connection leaves from: any of the path's that is free towards this target. Another
+ * run of the same scan chooses others: its connections may still be open at the far end. */
 static bool free_port(const struct talk *t, const struct scan_source *s, unsigned attempt,
                       struct stack_open *o)
 {
-        uint64_t h = wire_cookie(t->g->key.cookie, &o->them, o->them_port, &o->them, (uint16_t)attempt);
+        uint64_t h = wire_cookie(t->ports, &o->them, o->them_port, &o->them, (uint16_t)attempt);
         o->us = ip_add(s->first, (h >> 32) % s->count);
         for (unsigned i = 0; i < MIN(s->port_count, (uint32_t)PORT_TRIES); i++) {
                 o->us_port = (uint16_t)(s->port_first + (h + i) % s->port_count);
@@ -128,8 +138,9 @@ int talk_new(struct talk **out, struct eng *g, unsigned id, void (*tell)(void *,
         t->id = id;
         t->tell = tell;
         t->arg = arg;
+        rand_bytes(&t->ports, sizeof(t->ports));
         conf_of_stack(g, &sc);
-        if (ring_init(&t->later, LATER_LOG2, sizeof(struct target), e) ||
+        if (ring_init(&t->later, LATER_LOG2, sizeof(struct later), e) ||
             session_set_new(&t->set, &g->conf->session, &ops, t, g->tls, id, e) ||
             stack_new(&t->stack, &sc, &session_conn_ops, t->set, e)) {
                 talk_free(t);
@@ -176,44 +187,85 @@ static void owe(struct talk *t, const struct target *who)
                 atomic_store_explicit(oldest, pos, memory_order_release);
 }
 
+static void call_later(struct talk *t, const struct pkt *p, const struct stack_route *r,
+                       const struct later *x)
+{
+        stack_refuse(t->stack, p, r);
+        if (!ring_push(&t->later, x))
+                COUNT(t->g->rx_count[t->id].banners_lost, 1);
+}
+
 void talk_open(struct talk *t, const struct pkt *p, unsigned dev, bool again, uint64_t now_ns)
 {
         struct stack_route r = route_back(p, dev);
-        struct target who = {.ip = p->src, .port = p->sport, .proto = 6};
-        if (again) { /* it was, or will be, spoken to */
+        struct later x = {.who = {.ip = p->src, .port = p->sport, .proto = 6}};
+        bool enough = atomic_load_explicit(&t->g->stop, memory_order_relaxed) == STOP_RESULTS;
+        if (again || enough) { /* it was, or will be, spoken to; or is not wanted any more */
                 stack_refuse(t->stack, p, &r);
                 return;
         }
-        owe(t, &who);
-        if (stack_accept(t->stack, p, &r, now_ns) == STACK_ACCEPTED)
-                return;
-        stack_refuse(t->stack, p, &r);
-        if (!ring_push(&t->later, &who))
-                COUNT(t->g->rx_count[t->id].banners_lost, 1);
+        owe(t, &x.who);
+        if (stack_accept(t->stack, p, &r, now_ns) != STACK_ACCEPTED)
+                call_later(t, p, &r, &x);
+}
+
+void talk_anew(struct talk *t, const struct pkt *p, unsigned dev)
+{
+        struct stack_route r = route_back(p, dev);
+        struct later x = {.who = {.ip = p->src, .port = p->sport, .proto = 6}};
+        owe(t, &x.who);
+        call_later(t, p, &r, &x);
 }
 
 /* ---- time ---- */
 
+/* The scan was stopped from outside: who was not spoken to yet stays owed, for --resume. */
+static bool left_to_resume(const struct eng *g)
+{
+        int stop = atomic_load_explicit(&((struct eng *)g)->stop, memory_order_relaxed);
+        return stop != STOP_NO && stop != STOP_RESULTS;
+}
+
+/* Its next hop is silent, or all ports of ours are in use towards it: both may change. A link that is down
+ * comes back. True: it has waited long enough. */
+static bool no_way(struct talk *t, struct later *x)
+{
+        if (atomic_load_explicit(&t->g->link_out, memory_order_relaxed) || !x->no_way_ns)
+                x->no_way_ns = t->now_ns;
+        return t->now_ns - x->no_way_ns > NO_WAY_NS;
+}
+
+/* The next one. False: there is no room for any. */
+static bool call_one(struct talk *t)
+{
+        struct later x;
+        struct stack_open o;
+        enum stack_accept why = STACK_HOST_FULL;
+        if (!ring_pop(&t->later, &x, 1))
+                return false;
+        if (!on_source(t, &x.who, 0, &o)) {
+                if (no_way(t, &x)) {
+                        COUNT(t->g->rx_count[t->id].not_reached, 1);
+                        return true;
+                }
+        } else if (stack_connect(t->stack, &o, t->now_ns, &why)) {
+                t->later_look_ns = t->now_ns;
+                return true;
+        } else {
+                x.no_way_ns = 0;
+        }
+        ring_push(&t->later, &x); /* its slot was just freed */
+        return why != STACK_FULL;
+}
+
 static void call_back(struct talk *t)
 {
         unsigned n = (unsigned)MIN(ring_fill(&t->later), (uint64_t)LATER_LOOK);
-        if (!n || t->now_ns < t->later_look_ns)
+        if (!n || t->now_ns < t->later_look_ns || left_to_resume(t->g))
                 return;
         t->later_look_ns = t->now_ns + LATER_NS;
-        for (; n; n--) {
-                struct target who;
-                struct stack_open o;
-                enum stack_accept why = STACK_FULL;
-                if (!ring_pop(&t->later, &who, 1))
-                        return;
-                if (on_source(t, &who, 0, &o) && stack_connect(t->stack, &o, t->now_ns, &why)) {
-                        t->later_look_ns = t->now_ns;
-                        continue;
-                }
-                ring_push(&t->later, &who); /* its slot was just freed */
-                if (why == STACK_FULL)
-                        return;
-        }
+        while (n && call_one(t))
+                n--;
 }
 
 static uint64_t key_of(void *arg, const struct target *who)
@@ -229,29 +281,30 @@ static void sweep(struct talk *t)
                 return;
         uint64_t low = session_oldest(t->set, key_of, g);
         for (uint64_t n = ring_fill(&t->later); n; n--) {
-                struct target who;
-                if (ring_pop(&t->later, &who, 1)) {
-                        low = MIN(low, position(g, &who));
-                        ring_push(&t->later, &who);
+                struct later x;
+                if (ring_pop(&t->later, &x, 1)) {
+                        low = MIN(low, position(g, &x.who));
+                        ring_push(&t->later, &x);
                 }
         }
-        t->sweep_ns = t->now_ns + SWEEP_NS;
+        uint64_t end_ns = clock_mono_ns();
+        t->sweep_ns = end_ns + MAX((uint64_t)SWEEP_NS, (end_ns - MIN(t->now_ns, end_ns)) * SWEEP_SHARE);
         atomic_store_explicit(&g->rx_oldest[t->id], low, memory_order_release);
 }
 
-static void hold_back_probes(struct talk *t)
+static void hold_back_probes(struct talk *t, bool behind)
 {
         struct stack_stats s;
         stack_stats(t->stack, &s);
         uint64_t most = MAX(t->g->conf->max_connections / t->g->n_rx, (uint64_t)1);
-        bool full = s.conns >= most - most / 8 || session_full(t->set) ||
+        bool full = behind || s.conns >= most - most / 8 || session_full(t->set) ||
                     ring_fill(&t->later) > ring_capacity(&t->later) / 2;
         if (full != t->full)
                 atomic_fetch_add_explicit(&t->g->talk_full, full ? 1u : UINT32_MAX, memory_order_relaxed);
         t->full = full;
 }
 
-uint64_t talk_round(struct talk *t, uint64_t now_ns)
+uint64_t talk_round(struct talk *t, uint64_t now_ns, bool behind)
 {
         t->now_ns = now_ns;
         uint64_t until_ns = session_run(t->set, now_ns);
@@ -259,9 +312,9 @@ uint64_t talk_round(struct talk *t, uint64_t now_ns)
                 stack_tick(t->stack, now_ns);
         call_back(t);
         sweep(t);
-        hold_back_probes(t);
-        atomic_store_explicit(&t->g->talking[t->id], session_count(t->set) + (uint32_t)ring_fill(&t->later),
-                              memory_order_relaxed);
+        hold_back_probes(t, behind);
+        uint32_t waiting = left_to_resume(t->g) ? 0 : (uint32_t)ring_fill(&t->later);
+        atomic_store_explicit(&t->g->talking[t->id], session_count(t->set) + waiting, memory_order_relaxed);
         return MIN(until_ns, stack_deadline(t->stack));
 }
 
@@ -275,12 +328,8 @@ bool talk_next(struct talk *t, struct stack_seg *s, uint64_t now_ns)
         return stack_next(t->stack, s, now_ns);
 }
 
-bool talk_idle(const struct talk *t)
-{
-        return !session_count(t->set) && !ring_fill(&t->later) && !stack_waiting(t->stack);
-}
-
 void talk_finish(struct talk *t)
 {
+        COUNT(t->g->rx_count[t->id].not_reached, ring_fill(&t->later));
         session_finish(t->set);
 }

@@ -30,10 +30,13 @@ void talk_free(struct talk *); /* NULL: nothing */
 bool talk_packet(struct talk *, const struct pkt *, unsigned dev, uint64_t now_ns);
 /* A SYN-ACK that was checked by its cookie. `again`: this target has answered before. */
 void talk_open(struct talk *, const struct pkt *, unsigned dev, bool again, uint64_t now_ns);
-/* What is due by time. Returns when it wants to be called next. */
-uint64_t talk_round(struct talk *, uint64_t now_ns);
+/* The packet is of a connection that nobody knows: it is ended, and its far end called back from another port
+ * of ours. */
+void talk_anew(struct talk *, const struct pkt *, unsigned dev);
+/* What is due by time. Returns when it wants to be called next. behind: frames wait too long already, so
+ * probes are to wait too. */
+uint64_t talk_round(struct talk *, uint64_t now_ns, bool behind);
 bool talk_waiting(const struct talk *);                             /* segments want to leave */
 bool talk_next(struct talk *, struct stack_seg *, uint64_t now_ns); /* the next of them */
-bool talk_idle(const struct talk *);                                /* nothing under way, nothing to send */
 void talk_finish(struct talk *); /* time is over: all that is known is told */
 #endif

@@ -7,12 +7,32 @@
 #include "eng.h"
 #include "talk.h"
 
+static bool scans_on(const struct eng *g, int ifindex)
+{
+        for (unsigned d = 0; d < g->n_devs; d++)
+                if (g->devs[d].ifindex == ifindex)
+                        return true;
+        return false;
+}
+
+/* Answers may come in by any interface, but those that no probe leaves by may also have no place for a
+ * shield, or be gone by now. */
+static int stand_on_links(struct eng *g, struct err *e)
+{
+        size_t n = 0;
+        const struct io_link *l = g->kernel ? io_facts_links(g->kernel, &n) : NULL;
+        for (int others = 0; others < 2; others++)
+                for (size_t i = 0; i < n; i++)
+                        if (scans_on(g, l[i].ifindex) != others &&
+                            io_shield_add(g->shield, l[i].ifindex, e) && !others)
+                                return -1;
+        return 0;
+}
+
 static void raise_shield(struct eng *g)
 {
         struct io_span spans[ARRAY_LEN(g->sources)];
         struct err e = {0};
-        size_t n = 0;
-        const struct io_link *l = g->kernel ? io_facts_links(g->kernel, &n) : NULL;
         if (g->conf->no_shield || eng_io_is_virtual(g))
                 return;
         for (unsigned i = 0; i < g->n_sources; i++) {
@@ -22,11 +42,7 @@ static void raise_shield(struct eng *g)
                                             .port_first = s->port_first,
                                             .port_last = (uint16_t)(s->port_first + s->port_count - 1)};
         }
-        int rc = io_shield_open(&g->shield, spans, g->n_sources, IO_SHIELD_ANY, &e);
-        for (size_t i = 0; !rc && i < n; i++)
-                if (l[i].up)
-                        rc = io_shield_add(g->shield, l[i].ifindex, &e);
-        if (rc)
+        if (io_shield_open(&g->shield, spans, g->n_sources, IO_SHIELD_ANY, &e) || stand_on_links(g, &e))
                 log_say(LOG_WARN,
                         "no shield: %s. The kernel will reset connections from its own addresses: use "
                         "--source-ip "

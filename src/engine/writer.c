@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { TAKE = 1024, PENDING_FLUSH = 1 << 18, FLUSH_NS = 500000000, CHECKPOINT_NS = 1000000000 };
+enum { BANNERS_TAKEN = 4 << 20 /* bytes of them between two flushes, about */ };
 
 struct writer {
         struct eng *g;
@@ -23,6 +24,7 @@ struct writer {
          * those are taken it becomes `settled`, and after the next good flush a checkpoint may say so. */
         uint64_t settled, candidate, seed, candidate_seed;
         uint64_t owed[ENG_RX_MAX];
+        size_t banner_bytes; /* taken since the last flush */
         bool checkpoint_failed, journal_short;
         uint64_t next_flush_ns, next_checkpoint_ns;
         pthread_mutex_t lock; /* guards problem */
@@ -80,7 +82,7 @@ static void note(struct writer *w, const struct record *x)
         if (journal_add(w->journal, x) || w->journal_short)
                 return;
         w->journal_short = true;
-        log_say(LOG_WARN, "out of memory for the journal: a resumed scan may repeat results");
+        log_say(LOG_WARN, "no memory for a result in the journal: a resumed scan may miss or repeat it");
 }
 
 /* --banner-types */
@@ -90,6 +92,14 @@ static bool wanted(const struct conf *c, uint16_t app)
         for (size_t i = 0; i < c->n_banner_types; i++)
                 any |= c->banner_types[i] == app;
         return any;
+}
+
+/* With --max-results reached, ports whose answer was not told may have been spoken to all the same. */
+static bool surplus(struct writer *w, const struct target *who)
+{
+        uint64_t index;
+        return full(w) && (!tgt_plan_index(w->g->plan, who, &index) ||
+                           dedup_mark(w->dedup, index, PORT_OPEN) != DEDUP_SEEN);
 }
 
 static void take_banner(struct writer *w, struct heard *h, uint64_t wall_ns, uint64_t now_ms)
@@ -105,7 +115,8 @@ static void take_banner(struct writer *w, struct heard *h, uint64_t wall_ns, uin
                            .banner = span_of(h->bytes, h->text_len),
                            .fields = span_of(h->bytes + h->text_len, h->fields_len)};
         atomic_store_explicit(&g->tally.last_answer_ms, now_ms, memory_order_relaxed);
-        if (wanted(g->conf, x.app) && !told_has(&w->told, &x)) {
+        w->banner_bytes += heard_size(h);
+        if (wanted(g->conf, x.app) && !surplus(w, &x.who) && !told_take(&w->told, &x)) {
                 COUNT(g->tally.banners, 1);
                 if (w->journal && shown(g, x.state))
                         note(w, &x);
@@ -145,10 +156,11 @@ static unsigned take(struct writer *w)
         struct eng *g = w->g;
         unsigned total = 0;
         uint64_t now_ms = (clock_mono_ns() - g->start_ns) / NS_PER_MS;
-        if (w->journal && journal_full(w->journal))
+        if ((w->journal && journal_full(w->journal)) || w->banner_bytes > BANNERS_TAKEN)
                 return 0;
         for (unsigned i = 0; i < g->n_rx; i++)
-                for (unsigned n; total + TAKE <= JOURNAL_BATCH && (n = ring_pop(&g->found[i], f, TAKE)) > 0;
+                for (unsigned n; total + TAKE <= JOURNAL_BATCH && w->banner_bytes <= BANNERS_TAKEN &&
+                                 (n = ring_pop(&g->found[i], f, TAKE)) > 0;
                      total += n) {
                         for (unsigned k = 0; k < n; k++)
                                 take_one(w, &f[k], now_ms);
@@ -169,7 +181,8 @@ static void vouch(struct writer *w)
         w->settled = w->candidate;
         w->seed = w->candidate_seed;
         pthread_mutex_lock(&g->round_lock);
-        w->candidate = eng_settled(g);
+        /* Who answers after its horizon is spoken to, and was vouched for already. */
+        w->candidate = w->candidate_seed == g->seed ? MAX(w->candidate, eng_settled(g)) : eng_settled(g);
         w->candidate_seed = g->seed;
         atomic_store(&g->window.low, w->candidate);
         pthread_mutex_unlock(&g->round_lock);
@@ -213,6 +226,8 @@ static int flush(struct writer *w, bool all)
         int rc = w->journal ? journal_flush(w->journal, &e) : 0;
         if (!rc)
                 rc = out_flush(w->out, all, &e);
+        if (!rc && all)
+                w->banner_bytes = 0;
         atomic_store(&g->tally.blocked_since_ms, 0);
         if (out_broken_pipe(w->out)) {
                 int no = STOP_NO;
@@ -260,7 +275,8 @@ static void round_of(struct writer *w)
         vouch(w);
         unsigned n = take(w);
         uint64_t now = clock_mono_ns();
-        bool due = now >= w->next_checkpoint_ns, must = w->journal && journal_full(w->journal);
+        bool due = now >= w->next_checkpoint_ns,
+             must = (w->journal && journal_full(w->journal)) || w->banner_bytes > BANNERS_TAKEN;
         if (due || must || now >= w->next_flush_ns) {
                 int bad = flush_patiently(w);
                 w->next_flush_ns = clock_mono_ns() + FLUSH_NS;
@@ -417,6 +433,15 @@ int writer_new(struct eng *g, struct err *e)
         return 0;
 }
 
+/* A scan that is left in a hurry leaves some behind. */
+static void drain(struct eng *g)
+{
+        struct found f;
+        for (unsigned i = 0; i < g->n_rx; i++)
+                while (ring_pop(&g->found[i], &f, 1))
+                        free(f.heard);
+}
+
 static void tell_dedup(const struct writer *w)
 {
         if (dedup_kind_of(w->dedup) == DEDUP_AGEING)
@@ -463,6 +488,7 @@ int writer_finish(struct eng *g, bool complete, struct err *e)
         if (w->dedup)
                 dedup_free(w->dedup);
         told_free(&w->told);
+        drain(g);
         for (unsigned i = 0; i < ARRAY_LEN(w->ports); i++)
                 free(w->ports[i]);
         pthread_mutex_destroy(&w->lock);

@@ -14,7 +14,7 @@ static const char *const likely[] = {"http", "tls", "rdp",  "smb",       "redis"
 
 /* Who says nothing to nonsense waits for more of it: its messages begin with a length, or end with an empty
  * line. After two silences these come first. */
-static const char *const patient[] = {"dns", "minecraft", "sip"};
+static const char *const patient[] = {"dns", "smb", "sip", "x11", "minecraft"};
 
 /* Ports where TLS begins with the first byte, and what speaks inside: a row's name, or "" for servers that
  * greet. IANA's registry of service names, and usage. */
@@ -156,13 +156,21 @@ static uint8_t patient_one(const struct session *s)
 
 uint8_t hello_next(const struct session_set *set, const struct session *s)
 {
-        uint8_t h = of_port(set, s->who.port, s->tried);
-        if (!h && s->silent == SILENT_MAX - 1)
+        bool inside = s->flags & F_INSIDE;
+        uint8_t h = inside ? hello_inside(s) : of_port(set, s->who.port, s->tried);
+        if (!h && s->silent >= SILENT_FEW - 1)
                 h = patient_one(s);
         for (unsigned i = 0; !h && i < set->n_order; i++)
                 if (!hello_tried(s, set->order[i]) && (set->order[i] != HELLO_TLS || set->tls))
                         h = set->order[i];
         return h;
+}
+
+uint8_t hello_inside(const struct session *s)
+{
+        bool known;
+        uint8_t h = hello_by_name(tls_port_inner(s->who.port, &known));
+        return h && !hello_tried(s, h) ? h : row_of_port(s->who.port, s->tried, false);
 }
 
 uint8_t hello_of_port(uint16_t port)
@@ -175,14 +183,16 @@ uint8_t hello_wake(const struct session *s)
         return row_of_port(s->who.port, s->tried, true);
 }
 
-bool hello_usual(const struct session_set *set, uint8_t hello, uint16_t port)
+bool hello_usual(const struct session_set *set, const struct session *s)
 {
         bool tls;
-        tls_port_inner(port, &tls);
-        if (hello == HELLO_TLS)
+        const char *inner = tls_port_inner(s->who.port, &tls);
+        if (s->hello == HELLO_TLS)
                 return tls;
-        const struct banner_ops *b = hello_row(hello);
-        return hello == HELLO_USER || hello == set->first || (b && banner_has_port(b, port));
+        if (s->flags & F_INSIDE && s->hello == hello_by_name(inner))
+                return s->hello != HELLO_NONE;
+        const struct banner_ops *b = hello_row(s->hello);
+        return s->hello == HELLO_USER || s->hello == set->first || (b && banner_has_port(b, s->who.port));
 }
 
 bool port_speaks_first(uint16_t port)

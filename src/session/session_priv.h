@@ -21,9 +21,10 @@ enum {
         KEPT_MAX = 4096,     /* bytes kept of an answer that nobody understands */
         CAPTURE_MAX = 49152, /* base64 makes BANNER_TEXT_MAX of it */
         TURNS_MAX = 64,      /* of one parser: a dialogue without end ends */
-        SILENT_MAX = 3,      /* hellos that drew not one word */
+        SILENT_FEW = 3,      /* after so many hellos without a word we are brief */
         PATIENCE = 3,        /* so many hello waits where the answer is likely */
         TLS_MAP = 4096,      /* hash heads */
+        HUSH_MAP = 1024,     /* addresses remembered */
         NONE = 0             /* no session, in links: ids begin with 1 */
 };
 #define QUIET_NS   (20 * NS_PER_MS)  /* half a line, then nothing: look at it */
@@ -31,6 +32,7 @@ enum {
 #define FLUSH_NS   (1 * NS_PER_S)    /* a banner waits so long for its next lines */
 #define INNER_NS   (1 * NS_PER_S)    /* inside of TLS a server may speak first so long */
 #define LINGER_NS  (1 * NS_PER_S)    /* the workers' last words about a closed connection */
+#define LAG_NS     (100 * NS_PER_MS) /* a TLS worker is behind: look again after that */
 #define REQUEUE_NS (20 * NS_PER_MS)  /* no port, no room: again */
 #define ANSWER_NS  (1 * NS_PER_S)    /* so long is waited for an answer at least */
 #define SOURCE_NS  (10 * NS_PER_S)   /* no port so long: given up */
@@ -49,7 +51,8 @@ enum session_state {
         ST_TALK,       /* a parser listens */
         ST_NOBODY,     /* the rest of words that nobody understands */
         ST_SLOT,       /* TLS, but the pool is full */
-        ST_TLS         /* handshake */
+        ST_TLS,        /* handshake */
+        ST_MAX
 };
 enum session_flag {
         F_HEARD = 1,      /* it has said something, ever */
@@ -65,7 +68,9 @@ enum session_flag {
         F_DRIPS = 1024,   /* a byte now and then */
         F_GREET = 2048,   /* this connection is for its greeting: no hello */
         F_NO_MORE = 4096, /* no other hello would change anything */
-        F_TLS = 8192      /* speaks TLS from the first byte */
+        F_TLS = 8192,     /* speaks TLS from the first byte */
+        F_INSIDE = 16384, /* … and hellos are said inside of it; `tried`, `hello` are theirs */
+        F_LATE = 32768    /* a handshake drew no word in time */
 };
 
 struct session { /* two cache lines: all that a silent service costs */
@@ -77,22 +82,25 @@ struct session { /* two cache lines: all that a silent service costs */
         uint64_t soft_ns;  /* what the state waits for; 0: nothing */
         uint64_t tried;    /* bit per hello */
         uint64_t armed_ns;
-        uint32_t id, next, prev; /* of a queue, or of the free list */
-        uint16_t flags;
-        uint8_t state, hello, prefer; /* prefer: try this next */
-        uint8_t found;                /* the hello that was understood */
-        uint8_t tries;                /* connections for this name */
-        uint8_t name_i, check_i;      /* check_i: 1 + which; 0: none */
-        uint8_t ttl, silent;
-        uint8_t queue; /* 1 + which; 0: none */
+        uint32_t id, next, prev;     /* of a queue, or of the free list */
+        uint16_t flags, asked_ticks; /* when we last said something */
+        uint8_t hello, prefer;       /* prefer: try this next */
+        uint8_t found;               /* the hello that was understood */
+        uint8_t tries;               /* connections for this name */
+        uint8_t check_i;             /* 1 + which; 0: none */
+        uint8_t ttl;
+        uint8_t state : 4, name_i : 4;
+        uint8_t silent : 6, queue : 2; /* silent: hellos that drew not one word; queue 0: none */
 };
 _Static_assert(sizeof(struct session) <= 128, "two cache lines");
+_Static_assert((int)ST_MAX <= 16 && SESSION_NAMES < 16, "four bits each");
 
 enum talk_flag {
         T_SECURE = 1,   /* the handshake is done: bytes go through TLS */
         T_STARTTLS = 2, /* … and a parser asked for it */
         T_NO_SENT = 4,  /* not an answer to our hello, says its parser */
-        T_READY = 8     /* a handshake was reported */
+        T_READY = 8,    /* the handshake came to its end */
+        T_WORDS = 16    /* something was said inside */
 };
 struct piece { /* of a banner, waiting for the rest */
         struct piece *next;
@@ -105,14 +113,17 @@ struct talk {                         /* since the first byte, or the first thin
         const struct banner_ops *ops; /* who listens */
         const struct banner_ops *kept_ops;
         uint8_t *in, *capture, *kept; /* kept: the answer to an earlier hello */
+        uint8_t *ticket;              /* of the session that was made first */
         struct piece *pieces, **tail;
         uint64_t quiet_ns, flush_ns;
         uint32_t in_len, parsed_len, capture_len, kept_len;
         uint32_t came_len, pushes; /* on this connection */
         uint32_t tls, tls_next;    /* handle; the next session of its hash chain */
+        uint32_t lag_ms;           /* since then the TLS worker has something to do; 0: it has not */
         uint16_t record_version;   /* of the peer's first TLS record */
-        uint8_t in_class, capture_class, kept_class;
-        uint8_t phase, turns, flags, inner;
+        uint16_t ticket_len;
+        uint8_t in_class, capture_class, kept_class, ticket_class;
+        uint8_t phase, turns, flags;
 };
 _Static_assert(sizeof(struct talk) <= 128, "two cache lines");
 
@@ -134,7 +145,7 @@ static inline size_t bufs_size(unsigned class)
 size_t bufs_append(struct bufs *, uint8_t **p, uint8_t *class, uint32_t *len, size_t max, struct span);
 
 /* ---- the set ---- */
-enum { Q_OPEN = 1, Q_SLOT, Q_LINGER, QUEUES };
+enum { Q_OPEN = 1, Q_SLOT, Q_LINGER, QUEUES /* two bits */ };
 struct queue {
         uint32_t head, tail, n;
 };
@@ -143,6 +154,10 @@ struct session_counters {
         _Atomic uint32_t live;
         _Atomic bool full;
 };
+struct hush { /* an address by its hash */
+        uint64_t who;
+        uint16_t silent;
+};
 struct session_set {
         struct session_conf conf;
         struct session_ops ops;
@@ -150,7 +165,9 @@ struct session_set {
         struct tls_pool *tls; /* NULL: no TLS */
         unsigned tls_client;
         struct stack *stack;
-        uint64_t now_ns, answer_ns; /* answer_ns: hello_wait_ns, but time enough for an answer */
+        uint64_t now_ns;
+        uint64_t srtt_ns, rttvar_ns; /* from a hello to the first byte */
+        bool rtt_known;
         struct hash_key key;
         uint8_t order[HELLO_MAX], n_order; /* of hellos, by likelihood */
         uint8_t first;                     /* --hello NAME */
@@ -161,6 +178,7 @@ struct session_set {
         bool no_room;   /* the stack's pool was full when we last asked */
         bool finishing; /* session_finish: no more connections */
         uint32_t tls_map[TLS_MAP];
+        struct hush hush[HUSH_MAP];
         struct banner_out out;
         uint8_t reply[BANNER_REPLY_MAX];
         struct session_counters count;
@@ -185,7 +203,8 @@ uint8_t hello_first(const struct session_set *, uint16_t port);
 uint8_t hello_next(const struct session_set *, const struct session *);
 uint8_t hello_of_port(uint16_t port);       /* a row's, whatever was tried */
 uint8_t hello_wake(const struct session *); /* for a server that should have spoken; HELLO_NONE: none */
-bool hello_usual(const struct session_set *, uint8_t hello, uint16_t port);
+bool hello_usual(const struct session_set *, const struct session *); /* its hello, on its port */
+uint8_t hello_inside(const struct session *); /* what is usual inside of TLS on its port */
 bool port_speaks_first(uint16_t port);
 static inline bool hello_tried(const struct session *s, uint8_t hello)
 {
@@ -211,11 +230,23 @@ const char *session_name(const struct session_set *, const struct session *); /*
 uint64_t try_secret(const struct session_set *, const struct session *);
 bool may_retry(const struct session_set *, const struct session *);
 
+/* ---- waits.c ---- */
+void wait_asked(const struct session_set *, struct session *);
+void wait_answered(struct session_set *, const struct session *);           /* the first byte since */
+uint64_t wait_answer(const struct session_set *);                           /* for any answer */
+uint64_t wait_likely(const struct session_set *);                           /* for one that should come */
+uint64_t wait_hello(const struct session_set *, const struct session *);    /* to the hello it got */
+uint64_t wait_greeting(const struct session_set *, const struct session *); /* before we speak */
+void hush_note(struct session_set *, const struct session *);               /* another silent service */
+void hush_undo(struct session_set *, const struct session *);               /* … that spoke after all */
+bool hushed(struct session_set *, const struct session *); /* the whole address says nothing */
+
 /* ---- talk.c ---- */
 enum eof { EOF_NO, EOF_FULL /* no more fits */, EOF_END /* no more will come */ };
 struct talk *talk_of(struct session_set *, struct session *); /* makes it; NULL: no memory */
 void talk_clear(struct session_set *, struct session *); /* forgets this connection, keeps what was kept */
 void talk_drop(struct session_set *, struct session *);  /* forgets all */
+void talk_unkeep(struct session_set *, struct talk *);   /* forgets what was kept of answers */
 void talk_turn(struct session_set *, const struct session *, struct banner_turn *, struct wr *reply);
 /* These return false when the conversation is over: the session may be gone. */
 bool talk_hear(struct session_set *, struct session *, struct span);  /* from the connection */
@@ -226,6 +257,7 @@ bool talk_say(struct session_set *, struct session *, struct span); /* false: no
 const struct banner_ops *talk_sent(const struct session_set *, const struct session *);
 void talk_wait(struct session_set *, struct session *, enum session_state, uint64_t ns);
 void talk_arm(struct session_set *, struct session *);
+void talk_silence(struct session *); /* one more hello in vain */
 
 /* ---- tls_glue.c ---- */
 void tls_begin(struct session_set *,
@@ -236,8 +268,10 @@ void tls_events(struct session_set *);
 void tls_slots(struct session_set *); /* those that wait for a handle */
 /* No more will come from the peer, but events may. wordless: what it was, if nothing ever came. */
 void tls_fin(struct session_set *, struct session *, enum try_end wordless);
-void tls_inner_time(struct session_set *, struct session *); /* inside of TLS nobody spoke first */
-void tls_overdue(struct session_set *, struct session *);    /* a handshake that goes nowhere */
+bool tls_say(struct session_set *, struct session *, struct span);
+/* True: its worker is behind, which is no fault of the peer's; its clock was put back. */
+bool tls_lags(struct session_set *, struct session *);
+void tls_overdue(struct session_set *, struct session *); /* a handshake that goes nowhere */
 
 /* ---- report.c ---- */
 void report_text(struct session_set *, struct session *, uint16_t app, struct span text, struct span fields);

@@ -60,7 +60,7 @@ void queue_put(struct session_set *set, unsigned q, struct session *s)
 {
         struct queue *list = &set->queue[q];
         assert(!s->queue);
-        s->queue = (uint8_t)q;
+        s->queue = q & 3;
         s->next = NONE;
         s->prev = list->tail;
         if (list->tail)
@@ -134,6 +134,8 @@ static void on_data(void *arg, struct conn *c, struct span bytes)
         s->ttl = conn_ttl(c);
         if (!(s->flags & F_HEARD))
                 bump(&set->count.heard);
+        if (!(s->flags & F_CAME) && (s->state == ST_ASKED || s->state == ST_TLS))
+                wait_answered(set, s);
         s->flags |= F_HEARD | F_CAME;
         (void)talk_hear(set, s, bytes);
 }
@@ -251,7 +253,7 @@ static void linger_out(struct session_set *set)
         for (unsigned n = set->queue[Q_LINGER].n; n; n--) {
                 struct session *s = session_of(set, set->queue[Q_LINGER].head);
                 queue_drop(set, s);
-                if (s->soft_ns > set->now_ns)
+                if (s->soft_ns > set->now_ns || tls_lags(set, s))
                         queue_put(set, Q_LINGER, s);
                 else if (talk_judge(set, s, EOF_END))
                         try_end(set, s, s->flags & F_FOUND ? TRY_DONE : TRY_CLOSED);
@@ -367,7 +369,6 @@ int session_set_new(struct session_set **out, const struct session_conf *conf, c
         set->tls = conf->tls ? tls : NULL;
         set->tls_client = tls_client;
         set->bufs.max = SET_BYTES;
-        set->answer_ns = MAX(conf->hello_wait_ns, ANSWER_NS);
         rand_bytes(&set->key, sizeof(set->key));
         set->n_order = (uint8_t)hello_order(set->order);
         set->chunks = calloc(1u << (SESSIONS_LOG2 - CHUNK_LOG2), sizeof(struct session *));

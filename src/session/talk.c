@@ -33,10 +33,21 @@ void talk_clear(struct session_set *set, struct session *s)
         *k = (struct talk){.kept_ops = k->kept_ops,
                            .kept = k->kept,
                            .kept_len = k->kept_len,
-                           .kept_class = k->kept_class};
+                           .kept_class = k->kept_class,
+                           .ticket = k->ticket,
+                           .ticket_len = k->ticket_len,
+                           .ticket_class = k->ticket_class};
         k->tail = &k->pieces;
-        if (!k->kept)
+        if (!k->kept && !k->ticket)
                 talk_drop(set, s);
+}
+
+void talk_unkeep(struct session_set *set, struct talk *k)
+{
+        bufs_put(&set->bufs, k->kept, k->kept_class);
+        k->kept = NULL;
+        k->kept_ops = NULL;
+        k->kept_len = 0;
 }
 
 void talk_drop(struct session_set *set, struct session *s)
@@ -44,8 +55,8 @@ void talk_drop(struct session_set *set, struct session *s)
         struct talk *k = s->talk;
         if (!k)
                 return;
-        bufs_put(&set->bufs, k->kept, k->kept_class);
-        k->kept = NULL;
+        talk_unkeep(set, k);
+        bufs_put(&set->bufs, k->ticket, k->ticket_class);
         s->talk = NULL;
         pieces_free(set, k);
         bufs_put(&set->bufs, k->in, k->in_class);
@@ -54,6 +65,12 @@ void talk_drop(struct session_set *set, struct session *s)
 }
 
 /* ---- time ---- */
+
+void talk_silence(struct session *s)
+{
+        unsigned n = s->silent + 1u;
+        s->silent = MIN(n, 63u) & 63;
+}
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -72,7 +89,7 @@ void talk_arm(struct session_set *set, struct session *s)
 
 void talk_wait(struct session_set *set, struct session *s, enum session_state state, uint64_t ns)
 {
-        s->state = (uint8_t)state;
+        s->state = state & 15;
         s->soft_ns = set->now_ns + ns;
         talk_arm(set, s);
 }
@@ -83,8 +100,6 @@ const struct banner_ops *talk_sent(const struct session_set *set, const struct s
 {
         if (s->check_i)
                 return set->conf.checks[s->check_i - 1];
-        if (s->talk && s->talk->flags & T_SECURE)
-                return hello_row(s->talk->inner);
         return hello_row(s->hello == HELLO_USER ? hello_of_port(s->who.port) : s->hello);
 }
 
@@ -102,6 +117,8 @@ void talk_turn(struct session_set *set, const struct session *s, struct banner_t
                                   .reply = reply};
         if (!k)
                 return;
+        if (s->check_i)
+                t->ticket = span_of(k->ticket, k->ticket_len);
         t->in = span_of(k->in, k->in_len);
         t->used = k->in_len;
         t->phase = k->phase;
@@ -112,8 +129,9 @@ void talk_turn(struct session_set *set, const struct session *s, struct banner_t
 bool talk_say(struct session_set *set, struct session *s, struct span bytes)
 {
         bool said = bytes.n == 0;
+        wait_asked(set, s);
         if (!said && s->talk && s->talk->flags & T_SECURE)
-                said = tls_write(set->tls, set->tls_client, s->talk->tls, bytes);
+                said = tls_say(set, s, bytes);
         else if (!said)
                 said = s->conn && conn_send(set->stack, s->conn, bytes);
         if (!said)
@@ -137,23 +155,38 @@ static void keep(struct session_set *set, struct session *s, const struct banner
         k->kept_ops = ops;
 }
 
-/* An answer to a hello of somebody else's. Whoever gives it is better spoken to from the start: by his own
- * hello, or by none when he is one who greets. */
-static bool stranger(struct session_set *set, struct session *s)
+/* May what we said in the clear be said in TLS? Once more, too, where a handshake only came to nothing in
+ * time. */
+static bool may_try_tls(const struct session_set *set, const struct session *s)
 {
-        struct talk *k = s->talk;
-        uint8_t own = hello_of(k->ops);
-        if (k->turns || k->flags & T_SECURE || s->check_i || s->hello == HELLO_NONE ||
-            s->hello == HELLO_USER || k->ops == talk_sent(set, s) || !may_retry(set, s) || s->flags & F_FOUND)
-                return false;
-        if (!k->ops->speaks_first && (!k->ops->hello || hello_tried(s, own)))
-                return false;
-        keep(set, s, k->ops);
-        if (k->ops->speaks_first)
-                s->flags |= F_GREET;
-        else
-                s->prefer = own;
+        bool again = !hello_tried(s, HELLO_TLS) || s->flags & F_LATE;
+        return set->tls && again && !s->check_i && s->hello != HELLO_USER && may_retry(set, s) &&
+               !(s->flags & (F_FOUND | F_INSIDE));
+}
+
+static bool speaks_of_tls(struct span in)
+{
+        return span_find(in, "https", NULL) || span_find(in, "ssl", NULL) || span_find(in, "tls", NULL);
+}
+
+static void turn_to_tls(struct session_set *set, struct session *s)
+{
+        keep(set, s, s->talk->ops);
+        s->flags &= (uint16_t)~F_LATE;
+        s->tried &= ~((uint64_t)1 << HELLO_TLS);
+        s->prefer = HELLO_TLS;
         try_end(set, s, TRY_NOBODY);
+}
+
+/* "421 TLS handshake failed": a reply (RFC 959 §4.2) of a server that took our hello for a handshake. Who
+ * speaks of STARTTLS means something else. */
+static bool refuses_plain(struct session_set *set, struct session *s)
+{
+        struct span in = span_of(s->talk->in, s->talk->in_len);
+        bool failure = in.n > 3 && (in.p[0] == '4' || in.p[0] == '5') && in.p[3] == ' ';
+        if (!failure || !may_try_tls(set, s) || !speaks_of_tls(in) || span_find(in, "starttls", NULL))
+                return false;
+        turn_to_tls(set, s);
         return true;
 }
 
@@ -162,14 +195,31 @@ static bool wants_tls(struct session_set *set, struct session *s)
 {
         struct talk *k = s->talk;
         struct span in = span_of(k->in, k->in_len);
-        if (k->flags & T_SECURE || s->check_i || s->hello == HELLO_USER || s->flags & F_FOUND ||
-            k->ops->app != APP_HTTP || !set->tls || hello_tried(s, HELLO_TLS) || !may_retry(set, s) ||
-            !span_starts_nocase(in, "http/1.") || !span_starts(span_cut(in, 8, in.n), " 400"))
+        if (k->ops->app != APP_HTTP || !may_try_tls(set, s) || !span_starts_nocase(in, "http/1.") ||
+            !span_starts(span_cut(in, 8, in.n), " 400") || !speaks_of_tls(in))
                 return false;
-        if (!span_find(in, "https", NULL) && !span_find(in, "ssl", NULL) && !span_find(in, "tls", NULL))
+        turn_to_tls(set, s);
+        return true;
+}
+
+/* An answer to a hello of somebody else's. Whoever gives it is better spoken to from the start: by his own
+ * hello, or by none when he is one who greets. */
+static bool stranger(struct session_set *set, struct session *s)
+{
+        struct talk *k = s->talk;
+        uint8_t own = hello_of(k->ops);
+        if (k->turns || s->check_i || s->hello == HELLO_NONE || s->hello == HELLO_USER ||
+            k->ops == talk_sent(set, s) || !may_retry(set, s) || s->flags & F_FOUND)
+                return false;
+        if (refuses_plain(set, s))
+                return true;
+        if (!k->ops->speaks_first && (!k->ops->hello || hello_tried(s, own)))
                 return false;
         keep(set, s, k->ops);
-        s->prefer = HELLO_TLS;
+        if (k->ops->speaks_first)
+                s->flags |= F_GREET;
+        else
+                s->prefer = own;
         try_end(set, s, TRY_NOBODY);
         return true;
 }
@@ -185,20 +235,26 @@ static bool same_again(const struct talk *k)
 static void nobody_end(struct session_set *set, struct session *s, enum eof eof)
 {
         struct talk *k = s->talk;
-        bool record = k->in_len >= 2 && (k->in[0] == 0x15 || k->in[0] == 0x16) && k->in[1] == 3;
+        bool record = !(k->flags & T_SECURE) && k->in_len >= 2 && (k->in[0] == 0x15 || k->in[0] == 0x16) &&
+                      k->in[1] == 3;
         if (eof == EOF_FULL)
                 s->flags |= F_ENDLESS | F_NO_MORE;
-        if (k->flags & T_SECURE || s->hello == HELLO_USER) {
+        if (s->hello == HELLO_USER || (k->flags & T_SECURE && s->flags & F_FOUND)) {
                 s->flags |= F_FOUND;
                 report_text(set, s, APP_UNKNOWN, span_of(k->in, MIN(k->in_len, (uint32_t)KEPT_MAX)),
                             span_of(NULL, 0));
                 try_end(set, s, TRY_DONE);
                 return;
         }
+        if (refuses_plain(set, s))
+                return;
         if (record && set->tls)
                 s->prefer = HELLO_TLS; /* an alert: it wants TLS, RFC 8446 §6 */
-        if (same_again(k))
-                s->silent++;
+        if (same_again(k)) {
+                talk_silence(s);
+                if (s->silent >= SILENT_FEW)
+                        s->flags |= F_NO_MORE; /* it says that to everybody */
+        }
         if (s->hello == HELLO_NONE)
                 s->flags |= F_NO_MORE; /* it greets, so it would not wait for a hello */
         if (!s->check_i)
@@ -397,8 +453,9 @@ bool talk_plain(struct session_set *set, struct session *s, struct span bytes)
         }
         if (k->in_len > k->parsed_len && !k->quiet_ns)
                 k->quiet_ns = set->now_ns + QUIET_NS;
+        bool half = k->ops && k->in_len; /* the rest may have been lost on its way */
         if (s->state != ST_NOBODY)
-                s->soft_ns = set->now_ns + set->answer_ns;
+                s->soft_ns = set->now_ns + (half ? wait_likely(set) : wait_answer(set));
         talk_arm(set, s);
         return true;
 }
@@ -428,10 +485,6 @@ bool talk_hear(struct session_set *set, struct session *s, struct span bytes)
 static bool speak_up(struct session_set *set, struct session *s)
 {
         uint8_t hello = HELLO_NONE;
-        if (s->talk && s->talk->flags & T_SECURE) {
-                tls_inner_time(set, s);
-                return false;
-        }
         if (!(s->flags & F_GREET))
                 hello = hello_wake(s);
         if (!hello && !(s->flags & F_GREET))
@@ -467,6 +520,8 @@ static bool overdue(struct session_set *set, struct session *s)
                 s->flags |= F_DRIPS | F_NO_MORE;
         if (s->state == ST_TLS)
                 tls_overdue(set, s);
+        else if (s->state == ST_SLOT) /* the handles are all taken: no fault of the peer's */
+                try_end(set, s, TRY_GONE);
         else if (talk_judge(set, s, EOF_END))
                 try_end(set, s, TRY_SILENT);
         return false;
@@ -477,7 +532,10 @@ bool talk_time(struct session_set *set, struct session *s)
         struct talk *k = s->talk;
         if (k && k->flush_ns && k->flush_ns <= set->now_ns)
                 report_flush(set, s);
-        if (s->until_ns <= set->now_ns)
+        bool over = s->until_ns <= set->now_ns, due = s->soft_ns && s->soft_ns <= set->now_ns;
+        if ((over || due) && tls_lags(set, s))
+                over = false;
+        if (over)
                 return overdue(set, s);
         if (k && k->quiet_ns && k->quiet_ns <= set->now_ns && !talk_judge(set, s, EOF_NO))
                 return false;

@@ -12,8 +12,10 @@ enum {
         POLLS = 64,
         ALERT_HANDSHAKE = 40,
         ALERT_VERSION = 70,
+        FATAL = 2,
         RECORD_ALERT = 21,
-        RECORD_HANDSHAKE = 22
+        RECORD_HANDSHAKE = 22,
+        CLIENT_HELLO = 1 /* from a server: our own words come back */
 };
 
 /* ---- handle -> session ---- */
@@ -45,6 +47,45 @@ void tls_drop(struct session_set *set, struct session *s)
         k->flags &= (uint8_t)~T_SECURE;
 }
 
+/* ---- our own worker's time ---- */
+
+static uint32_t ms_of(const struct session_set *set)
+{
+        return (uint32_t)(set->now_ns / NS_PER_MS) | 1; /* 0 means none */
+}
+
+static void lag_begins(struct session_set *set, struct session *s)
+{
+        if (!tls_busy(set->tls, set->tls_client, s->talk->tls))
+                s->talk->lag_ms = ms_of(set);
+}
+
+/* What passed since then is given back to the peer. */
+static void lag_ends(struct session_set *set, struct session *s)
+{
+        struct talk *k = s->talk;
+        if (k->lag_ms)
+                s->until_ns += (uint32_t)(ms_of(set) - k->lag_ms) * NS_PER_MS;
+        k->lag_ms = tls_busy(set->tls, set->tls_client, k->tls) ? ms_of(set) : 0;
+}
+
+bool tls_lags(struct session_set *set, struct session *s)
+{
+        struct talk *k = s->talk;
+        if (!k || !k->tls || !tls_busy(set->tls, set->tls_client, k->tls))
+                return false;
+        lag_ends(set, s);
+        s->until_ns = MAX(s->until_ns, set->now_ns + LAG_NS);
+        s->soft_ns = s->soft_ns && s->soft_ns <= set->now_ns ? set->now_ns + wait_answer(set) : s->soft_ns;
+        return true;
+}
+
+bool tls_say(struct session_set *set, struct session *s, struct span bytes)
+{
+        lag_begins(set, s);
+        return tls_write(set->tls, set->tls_client, s->talk->tls, bytes);
+}
+
 /* ---- the beginning ---- */
 
 /* HTTP is all we offer, where it may be expected: others refuse a name they do not know (RFC 7301 §3.2). */
@@ -52,6 +93,8 @@ static const char *alpn_for(const struct session *s)
 {
         bool known;
         const char *inner = tls_port_inner(s->who.port, &known);
+        if (s->flags & F_INSIDE && s->hello != hello_by_name("http"))
+                return NULL;
         if (s->talk->flags & T_STARTTLS || (known && strcmp(inner, "http") != 0))
                 return NULL;
         return "http/1.1";
@@ -59,9 +102,10 @@ static const char *alpn_for(const struct session *s)
 
 static uint64_t handshake_wait(const struct session_set *set, const struct session *s)
 {
-        bool likely =
-                s->talk->flags & T_STARTTLS || s->flags & F_CAME || hello_usual(set, HELLO_TLS, s->who.port);
-        return (likely ? PATIENCE : 1) * set->answer_ns;
+        bool known;
+        tls_port_inner(s->who.port, &known);
+        bool likely = known || s->talk->flags & T_STARTTLS || s->flags & (F_HEARD | F_INSIDE);
+        return likely ? wait_likely(set) : wait_answer(set);
 }
 
 /* False: no handle is free. */
@@ -77,6 +121,7 @@ static bool take_handle(struct session_set *set, struct session *s)
         k->tls_next = *head;
         *head = s->id;
         k->came_len = k->pushes = 0;
+        k->lag_ms = ms_of(set);
         bump(&set->count.tls_started);
         talk_wait(set, s, ST_TLS, handshake_wait(set, s));
         return true;
@@ -104,6 +149,8 @@ void tls_slots(struct session_set *set)
                 if (!take_handle(set, s))
                         return;
                 queue_drop(set, s);
+                s->until_ns = set->now_ns + set->conf.total_ns; /* that it had to wait was our doing */
+                talk_arm(set, s);
         }
 }
 
@@ -113,15 +160,19 @@ bool tls_hear(struct session_set *set, struct session *s, struct span bytes)
 {
         struct talk *k = s->talk;
         bool first = !(k->flags & T_SECURE) && k->came_len == bytes.n;
+        bool echo = bytes.n > 5 && bytes.p[0] == RECORD_HANDSHAKE && bytes.p[5] == CLIENT_HELLO;
         bool record = (bytes.p[0] == RECORD_HANDSHAKE || bytes.p[0] == RECORD_ALERT) &&
-                      (bytes.n == 1 || bytes.p[1] == 3);
+                      (bytes.n == 1 || bytes.p[1] == 3) && !echo;
         if (first && !record && !(k->flags & T_STARTTLS)) { /* whoever this is, it does not speak TLS */
                 tls_drop(set, s);
                 s->state = ST_ASKED;
+                if (s->flags & F_INSIDE) /* its hello was not said */
+                        s->hello = HELLO_NONE;
                 return talk_plain(set, s, bytes);
         }
         if (first && record && bytes.n >= 3)
                 k->record_version = get_be16(bytes.p + 1);
+        lag_begins(set, s);
         if (!tls_feed(set->tls, set->tls_client, k->tls, bytes)) {
                 try_end(set, s, TRY_GONE);
                 return false;
@@ -138,6 +189,8 @@ void tls_fin(struct session_set *set, struct session *s, enum try_end wordless)
                 try_end(set, s, s->flags & F_FOUND ? TRY_DONE : wordless);
                 return;
         }
+        lag_begins(set, s);
+        tls_eof(set->tls, set->tls_client, s->talk->tls);
         s->soft_ns = set->now_ns + LINGER_NS;
         if (s->conn)
                 talk_arm(set, s);
@@ -147,15 +200,22 @@ void tls_fin(struct session_set *set, struct session *s, enum try_end wordless)
 
 /* ---- what becomes of a handshake ---- */
 
+/* The server shook hands before: once it may be busy, or count us; twice it has had enough. */
+static void no_handshake_inside(struct session *s)
+{
+        s->flags |= s->flags & F_LATE ? F_NO_MORE : F_LATE;
+}
+
+/* A handshake that will not be. What it showed before is told, once. */
 static void failed(struct session_set *set, struct session *s, const struct tls_facts *f, uint16_t alert,
                    const char *why)
 {
         struct talk *k = s->talk;
         uint8_t description = (uint8_t)alert;
         bool proven = alert || f || k->record_version;
-        if (k->flags & T_READY) {
-                if (talk_judge(set, s, EOF_END))
-                        try_end(set, s, TRY_DONE);
+        if (s->flags & F_INSIDE && !(k->flags & T_STARTTLS)) {
+                no_handshake_inside(s); /* the first one was told */
+                try_end(set, s, TRY_CLOSED);
                 return;
         }
         if (proven)
@@ -174,49 +234,64 @@ static void failed(struct session_set *set, struct session *s, const struct tls_
         try_end(set, s, proven ? TRY_DONE : s->flags & F_CAME ? TRY_NOBODY : TRY_CLOSED);
 }
 
+/* The handshake came to its end, but no close to what was said: this is as good as one. */
+static void said_all(struct session_set *set, struct session *s, uint16_t alert)
+{
+        if (alert >> 8 == FATAL && !(s->talk->flags & T_WORDS)) /* of another hello it would say the same */
+                s->flags |= F_NO_MORE;
+        if (talk_judge(set, s, EOF_END))
+                try_end(set, s, s->talk->flags & T_WORDS ? TRY_DONE : TRY_CLOSED);
+}
+
 void tls_overdue(struct session_set *set, struct session *s)
 {
-        if (s->flags & F_CAME)
+        if (s->flags & F_CAME) {
+                s->flags |= s->flags & F_INSIDE ? 0 : F_LATE;
                 failed(set, s, NULL, 0, "the handshake was not finished");
+                return;
+        }
+        if (s->flags & F_INSIDE)
+                no_handshake_inside(s);
         else
-                try_end(set, s, s->flags & F_FIN ? TRY_CLOSED : TRY_SILENT);
+                s->flags |= F_LATE;
+        try_end(set, s, s->flags & F_FIN ? TRY_CLOSED : TRY_SILENT);
 }
 
-static void inner_hello(struct session_set *set, struct session *s, const char *name)
+static void keep_ticket(struct session_set *set, struct session *s, struct span ticket)
 {
         struct talk *k = s->talk;
-        k->inner = hello_by_name(name);
-        const struct banner_ops *row = hello_row(k->inner);
-        if (row && row->hello && try_say_hello(set, s, row))
-                talk_wait(set, s, ST_ASKED, PATIENCE * set->answer_ns);
-        else
-                try_end(set, s, TRY_DONE);
+        uint32_t len = 0;
+        if (!set->conf.checks || k->ticket || !ticket.n)
+                return;
+        size_t n = bufs_append(&set->bufs, &k->ticket, &k->ticket_class, &len, TLS_TICKET_MAX, ticket);
+        if (n != SIZE_MAX)
+                k->ticket_len = (uint16_t)len;
 }
 
-void tls_inner_time(struct session_set *set, struct session *s)
+/* What to say inside at first: what was understood under another name, or is usual, or nothing yet. */
+static uint8_t first_inside(const struct session *s, const struct tls_facts *f)
 {
         bool known;
-        tls_port_inner(s->who.port, &known);
-        if (known) /* one that should have greeted */
-                try_end(set, s, TRY_DONE);
-        else
-                inner_hello(set, s, "http");
+        const struct banner_ops *found = s->flags & F_FOUND ? hello_row(s->found) : NULL;
+        if (strcmp(f->alpn, "http/1.1") == 0)
+                return hello_by_name("http");
+        if (found && found->hello && !found->speaks_first)
+                return s->found;
+        return hello_by_name(tls_port_inner(s->who.port, &known));
 }
 
-static void inside(struct session_set *set, struct session *s, const struct tls_facts *f)
+/* From here on the order of hellos is gone through inside of TLS. */
+static void step_inside(struct session_set *set, struct session *s, const struct tls_facts *f)
 {
-        bool known;
-        const char *inner = tls_port_inner(s->who.port, &known);
-        if (s->talk->flags & T_STARTTLS) {
-                talk_wait(set, s, ST_TALK, PATIENCE * set->answer_ns);
-                (void)talk_judge(set, s, EOF_NO);
-        } else if (strcmp(f->alpn, "http/1.1") == 0) {
-                inner_hello(set, s, "http");
-        } else if (*inner) {
-                inner_hello(set, s, inner);
-        } else {
-                talk_wait(set, s, ST_LISTEN, known ? PATIENCE * set->answer_ns : INNER_NS);
-        }
+        s->hello = first_inside(s, f);
+        if (!(s->flags & F_FOUND))
+                s->found = HELLO_NONE;
+        s->flags = (s->flags | F_TLS | F_INSIDE) & (uint16_t)~F_LATE;
+        s->tried = (uint64_t)1 << HELLO_TLS;
+        s->silent = 0;
+        talk_unkeep(set, s->talk); /* said in the clear, by something that wants TLS */
+        keep_ticket(set, s, f->ticket);
+        report_tls(set, s, f, 0, NULL);
 }
 
 static void ready(struct session_set *set, struct session *s, const struct tls_facts *f)
@@ -224,34 +299,37 @@ static void ready(struct session_set *set, struct session *s, const struct tls_f
         struct talk *k = s->talk;
         k->flags |= T_SECURE | T_READY;
         bump(&set->count.tls_done);
-        if (!(k->flags & T_STARTTLS)) {
-                s->flags |= F_FOUND | F_TLS;
-                s->found = HELLO_TLS;
+        if (k->flags & T_STARTTLS) {
+                report_tls(set, s, f, 0, NULL);
+                talk_wait(set, s, ST_TALK, wait_likely(set));
+                (void)talk_judge(set, s, EOF_NO);
+                return;
         }
-        report_tls(set, s, f, 0, NULL);
-        inside(set, s, f);
+        if (!(s->flags & F_INSIDE))
+                step_inside(set, s, f);
+        if (s->hello == HELLO_NONE)
+                talk_wait(set, s, ST_LISTEN, wait_greeting(set, s));
+        else
+                try_hello(set, s, s->hello);
 }
 
 /* ---- events ---- */
 
-static void said_all(struct session_set *set, struct session *s)
-{
-        if (talk_judge(set, s, EOF_END))
-                try_end(set, s, TRY_DONE);
-}
-
 static void on_event(struct session_set *set, struct session *s, const struct tls_event *ev)
 {
+        lag_ends(set, s);
         switch (ev->kind) {
         case TLS_WIRE:
                 if (s->conn && !conn_send(set->stack, s->conn, ev->bytes)) {
                         bump(&set->count.refused_memory);
                         try_end(set, s, s->flags & F_FOUND ? TRY_DONE : TRY_GONE);
                 } else if (s->state == ST_TLS) { /* the worker's own time does not count */
+                        wait_asked(set, s);
                         talk_wait(set, s, ST_TLS, handshake_wait(set, s));
                 }
                 break;
         case TLS_PLAIN:
+                s->talk->flags |= ev->bytes.n ? T_WORDS : 0;
                 if (ev->bytes.n)
                         (void)talk_plain(set, s, ev->bytes);
                 break;
@@ -262,7 +340,7 @@ static void on_event(struct session_set *set, struct session *s, const struct tl
                 failed(set, s, ev->facts, ev->alert, ev->text);
                 break;
         case TLS_CLOSED:
-                said_all(set, s);
+                said_all(set, s, ev->alert);
                 break;
         }
 }

@@ -52,12 +52,6 @@ bool try_say_hello(struct session_set *set, struct session *s, const struct bann
         return talk_say(set, s, span_of(reply.start, wr_len(&reply)));
 }
 
-static uint64_t answer_wait(const struct session_set *set, const struct session *s)
-{
-        uint64_t times = hello_usual(set, s->hello, s->who.port) ? PATIENCE : 1;
-        return times * set->answer_ns;
-}
-
 void try_hello(struct session_set *set, struct session *s, uint8_t hello)
 {
         bool said;
@@ -72,25 +66,25 @@ void try_hello(struct session_set *set, struct session *s, uint8_t hello)
         else
                 said = try_say_hello(set, s, hello_row(hello));
         if (said)
-                talk_wait(set, s, ST_ASKED, answer_wait(set, s));
+                talk_wait(set, s, ST_ASKED, wait_hello(set, s));
         else
                 try_end(set, s, TRY_GONE);
+}
+
+/* Marked at once: the handshake before it may come to nothing. */
+static void try_inside(struct session_set *set, struct session *s)
+{
+        if (s->hello != HELLO_NONE)
+                s->tried |= (uint64_t)1 << s->hello;
+        tls_begin(set, s);
 }
 
 static void begin_check(struct session_set *set, struct session *s)
 {
         if (try_say_hello(set, s, set->conf.checks[s->check_i - 1]))
-                talk_wait(set, s, ST_ASKED, PATIENCE * set->answer_ns);
+                talk_wait(set, s, ST_ASKED, wait_likely(set));
         else
                 try_end(set, s, TRY_GONE);
-}
-
-/* Those who greet are often slow about it: they look our name up first, or want to see who is impatient. */
-static void listen_first(struct session_set *set, struct session *s)
-{
-        bool likely = port_speaks_first(s->who.port) && !hello_wake(s);
-        uint64_t times = likely || s->flags & F_GREET ? PATIENCE : 1;
-        talk_wait(set, s, ST_LISTEN, times * set->conf.hello_wait_ns);
 }
 
 void try_begin(struct session_set *set, struct session *s)
@@ -98,8 +92,10 @@ void try_begin(struct session_set *set, struct session *s)
         s->until_ns = set->now_ns + set->conf.total_ns;
         if (s->check_i)
                 begin_check(set, s);
-        else if (s->hello == HELLO_NONE)
-                listen_first(set, s);
+        else if (s->flags & F_INSIDE)
+                try_inside(set, s);
+        else if (s->hello == HELLO_NONE) /* those who greet are often slow: they look our name up first */
+                talk_wait(set, s, ST_LISTEN, wait_greeting(set, s));
         else
                 try_hello(set, s, s->hello);
 }
@@ -110,15 +106,15 @@ void try_begin(struct session_set *set, struct session *s)
 static void prefer_older(const struct session_set *set, struct session *s, enum try_end how)
 {
         const struct banner_ops *row = hello_row(s->hello);
-        if ((how != TRY_CLOSED && how != TRY_RESET) || s->flags & F_FOUND || s->check_i)
+        if ((how != TRY_CLOSED && how != TRY_RESET) || s->flags & (F_FOUND | F_INSIDE) || s->check_i)
                 return;
-        if (s->hello == HELLO_TLS && hello_usual(set, HELLO_TLS, s->who.port))
+        if (s->hello == HELLO_TLS && hello_usual(set, s))
                 s->prefer = hello_by_name("sslv3");
         else if (row && strcmp(row->name, "sslv3") == 0)
                 s->prefer = hello_by_name("sslv2");
 }
 
-static void note(const struct session_set *set, struct session *s, enum try_end how)
+static void note(struct session_set *set, struct session *s, enum try_end how)
 {
         if (!s->prefer)
                 prefer_older(set, s, how);
@@ -126,8 +122,11 @@ static void note(const struct session_set *set, struct session *s, enum try_end 
                 s->flags |= F_CLOSED;
         else if (how == TRY_RESET)
                 s->flags |= F_RESET;
-        else if (how == TRY_SILENT && s->hello != HELLO_NONE)
-                s->silent++;
+        if (how != TRY_SILENT || s->hello == HELLO_NONE)
+                return;
+        talk_silence(s);
+        if (s->silent == SILENT_FEW && !(s->flags & F_HEARD))
+                hush_note(set, s);
 }
 
 /* Whatever is left of the connection goes: politely where the dialogue came to its end. */
@@ -160,6 +159,11 @@ static void queue_try(struct session_set *set, struct session *s, uint8_t hello,
         queue_put(set, Q_OPEN, s);
 }
 
+static bool enough_silence(struct session_set *set, const struct session *s)
+{
+        return s->silent >= SILENT_FEW && !(s->flags & F_HEARD) && hushed(set, s);
+}
+
 /* Nobody understood it: is there another way? True: it is queued. */
 static bool again(struct session_set *set, struct session *s, enum try_end how)
 {
@@ -176,7 +180,8 @@ static bool again(struct session_set *set, struct session *s, enum try_end how)
         }
         if (greeted && (how != TRY_SILENT || s->flags & F_GREET))
                 s->flags |= F_NO_MORE;
-        if (how >= TRY_REFUSED || s->flags & F_NO_MORE || !may_retry(set, s) || s->silent >= SILENT_MAX)
+        if (how == TRY_DONE || how >= TRY_REFUSED || s->flags & F_NO_MORE || !may_retry(set, s) ||
+            enough_silence(set, s))
                 return false;
         uint8_t hello = s->flags & F_GREET ? HELLO_NONE : hello_next(set, s);
         if (hello == HELLO_NONE && !(s->flags & F_GREET))
@@ -196,17 +201,41 @@ static bool preferred(struct session_set *set, struct session *s)
         return true;
 }
 
+/* The answer to an earlier hello, when nothing better came. */
+static void tell_kept(struct session_set *set, struct session *s)
+{
+        struct talk *k = s->talk;
+        struct banner_turn t;
+        struct wr reply;
+        if (!k || !k->kept_len)
+                return;
+        talk_turn(set, s, &t, &reply);
+        t.in = span_of(k->kept, k->kept_len);
+        t.used = t.in.n;
+        t.eof = true;
+        enum banner_status st = k->kept_ops ? k->kept_ops->parse(&t) : BANNER_REJECT;
+        if (st == BANNER_MORE || st == BANNER_REJECT)
+                report_text(set, s, APP_UNKNOWN, t.in, span_of(NULL, 0));
+        else
+                report_out(set, s);
+        talk_unkeep(set, k);
+}
+
 /* HTTP has Host, TLS has SNI: to these each name may be another service. */
 static bool next_name(struct session_set *set, struct session *s)
 {
         const struct banner_ops *row = hello_row(s->found);
-        if (s->found != HELLO_TLS && !(row && row->app == APP_HTTP))
+        bool tls = s->flags & F_INSIDE || s->found == HELLO_TLS;
+        if (!tls && !(row && row->app == APP_HTTP))
                 return false;
-        s->name_i++;
+        if (!(s->flags & F_FOUND))
+                tell_kept(set, s);
+        s->name_i = (s->name_i + 1) & 15;
         if (!session_name(set, s))
                 return false;
         s->tries = 0;
-        queue_try(set, s, s->found, 0);
+        s->flags = (s->flags | F_FOUND) & (uint16_t)~F_INSIDE;
+        queue_try(set, s, tls ? HELLO_TLS : s->found, 0);
         return true;
 }
 
@@ -234,10 +263,10 @@ void try_end(struct session_set *set, struct session *s, enum try_end how)
         else if (s->check_i)
                 goto check;
         else if (no_slot && how != TRY_SILENT && may_retry(set, s))
-                queue_try(set, s, HELLO_TLS, 0);
+                queue_try(set, s, s->hello, 0);
         else if (preferred(set, s) || (!(s->flags & F_FOUND) && again(set, s, how)))
                 return;
-        else if (!(s->flags & F_FOUND) || !next_name(set, s))
+        else if (!(s->flags & (F_FOUND | F_INSIDE)) || !next_name(set, s))
                 goto check;
         return;
 check:
@@ -246,23 +275,6 @@ check:
 }
 
 /* ---- the end of a service ---- */
-
-/* The answer to an earlier hello, when nothing better came. */
-static void tell_kept(struct session_set *set, struct session *s)
-{
-        struct talk *k = s->talk;
-        struct banner_turn t;
-        struct wr reply;
-        talk_turn(set, s, &t, &reply);
-        t.in = span_of(k->kept, k->kept_len);
-        t.used = t.in.n;
-        t.eof = true;
-        enum banner_status st = k->kept_ops ? k->kept_ops->parse(&t) : BANNER_REJECT;
-        if (st == BANNER_MORE || st == BANNER_REJECT)
-                report_text(set, s, APP_UNKNOWN, t.in, span_of(NULL, 0));
-        else
-                report_out(set, s);
-}
 
 static const char *odd_end(const struct session_set *set, const struct session *s)
 {
@@ -284,8 +296,10 @@ static const char *odd_end(const struct session_set *set, const struct session *
 void session_end(struct session_set *set, struct session *s)
 {
         let_go(set, s, false);
-        if (!(s->flags & F_FOUND) && s->talk && s->talk->kept_len)
+        if (!(s->flags & F_FOUND))
                 tell_kept(set, s);
+        if (s->flags & F_HEARD && s->silent >= SILENT_FEW)
+                hush_undo(set, s);
         talk_drop(set, s);
         s->name_i = 0;
         const char *words = odd_end(set, s);

@@ -36,6 +36,8 @@ static int bio_read(BIO *b, char *buf, int len)
         struct tls_handle *h = BIO_get_data(b);
         struct tls_msg *m = (struct tls_msg *)h->in;
         BIO_clear_retry_flags(b);
+        if (!m && h->at_eof)
+                return 0;
         if (!m) {
                 BIO_set_retry_read(b);
                 return -1;
@@ -71,8 +73,9 @@ static int bio_write(BIO *b, const char *buf, int len)
 
 static long bio_ctrl(BIO *b, int what, long n, void *p)
 {
-        (void)b, (void)n, (void)p;
-        return what == BIO_CTRL_FLUSH;
+        const struct tls_handle *h = BIO_get_data(b);
+        (void)n, (void)p;
+        return what == BIO_CTRL_FLUSH || (what == BIO_CTRL_EOF && h->at_eof && !h->in);
 }
 
 static BIO_METHOD *bio_method(void)
@@ -211,6 +214,9 @@ static void say_why(const struct tls_handle *h, struct tls_event *ev, int error)
                 snprintf(ev->text, sizeof(ev->text), "a DH prime of %u bits", h->seen.dh_bits);
         else if (error == SSL_ERROR_ZERO_RETURN)
                 snprintf(ev->text, sizeof(ev->text), "close notify");
+        else if (h->at_eof && !h->in && !h->alert)
+                snprintf(ev->text, sizeof(ev->text), "%s",
+                         h->ready ? "closed without notice" : "closed in mid-handshake");
         else if (h->alert && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET)
                 snprintf(ev->text, sizeof(ev->text), "%s (alert %u)", alert_name(h->alert & 0xff),
                          h->alert & 0xffu);

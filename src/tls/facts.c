@@ -194,6 +194,8 @@ static void put_facts(struct arena *a, const struct tls_seen *s, const char *cip
         f.group = arena_text(a, span_str(tls_group_name(s, group, sizeof(group))));
         f.n_certs = put_certs(a, s, &certs);
         f.certs = certs;
+        f.ticket = span_of(s->ticket_len ? arena_text(a, span_of(s->ticket, s->ticket_len)) : NULL,
+                           s->ticket_len);
         if (at)
                 *at = f;
 }

@@ -97,6 +97,24 @@ static void see_key_exchange(struct tls_seen *s, struct rd *r, enum tls_exchange
         }
 }
 
+/* RFC 5077 §3.3: | lifetime 4 | length 2 | ticket |; TLS 1.3 has another form, of no use to an older hello.
+ */
+static void see_ticket(struct tls_seen *s, struct rd *r)
+{
+        rd_skip(r, 4);
+        struct span ticket = rd_take(r, rd_be16(r));
+        s->resumption = true;
+        if (r->bad || !ticket.n || ticket.n > TLS_TICKET_MAX || s->version >= TLS_1_3)
+                return;
+        uint8_t *copy = malloc(ticket.n);
+        if (!copy)
+                return;
+        memcpy(copy, ticket.p, ticket.n);
+        free(s->ticket);
+        s->ticket = copy;
+        s->ticket_len = ticket.n;
+}
+
 static void see_certificate(struct tls_seen *s, struct span body)
 {
         uint8_t *copy = body.n && body.n <= TLS_CERT_LIST_MAX ? malloc(body.n) : NULL;
@@ -120,7 +138,7 @@ void tls_seen_message(struct tls_seen *s, struct span message, enum tls_exchange
                 see_hello(s, &r);
                 break;
         case NEW_TICKET:
-                s->resumption = true;
+                see_ticket(s, &r);
                 break;
         case ENCRYPTED_EXTENSIONS:
                 see_extensions(s, &r);
@@ -141,6 +159,9 @@ void tls_seen_free(struct tls_seen *s)
         free(s->certs);
         s->certs = NULL;
         s->certs_len = 0;
+        free(s->ticket);
+        s->ticket = NULL;
+        s->ticket_len = 0;
 }
 
 /* IANA's "TLS Supported Groups". */

@@ -5,7 +5,6 @@
  * its handle finds nothing. Invariant: the client follows slot->h only until it has sent MSG_CLOSE.
  */
 #include "tls_priv.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -155,7 +154,7 @@ static void drain_down(struct tls_pipe *pipe)
                         h->next = h->worker->handles;
                         h->worker->handles = h;
                 }
-                if (m->kind != MSG_CLOSE && m->kind != MSG_KICK)
+                if (m->kind < MSG_EOF)
                         tls_msg_free(h, m);
         }
         tls_pipe_free(pipe);
@@ -257,7 +256,7 @@ static void send_down(struct tls_handle *h, struct tls_msg *m)
 static bool send_bytes(struct tls_pool *p, struct tls_handle *h, enum tls_msg_kind kind, struct span s)
 {
         size_t cost = sizeof(struct tls_msg) + s.n;
-        if (s.n > TLS_IN_MAX || atomic_load(&h->in_bytes) + cost > TLS_IN_MAX ||
+        if (s.n > TLS_IN_MAX || h->ended || atomic_load(&h->in_bytes) + cost > TLS_IN_MAX ||
             atomic_load_explicit(&p->bytes, memory_order_relaxed) + cost > p->max_bytes + p->slack)
                 return false;
         struct tls_msg *m = malloc(cost);
@@ -275,15 +274,11 @@ static bool send_bytes(struct tls_pool *p, struct tls_handle *h, enum tls_msg_ki
 /* ---- opening ---- */
 static void ask_name(struct tls_ask *a, const char *name)
 {
-        uint8_t addr[16];
-        size_t n = name ? strlen(name) : 0;
-        if (n && name[n - 1] == '.') /* RFC 6066 §3: without the trailing dot */
-                n--;
-        if (!n || n >= sizeof(a->name))
-                return;
-        memcpy(a->name, name, n);
-        if (inet_pton(AF_INET, a->name, addr) == 1 || inet_pton(AF_INET6, a->name, addr) == 1)
-                memset(a->name, 0, sizeof(a->name)); /* RFC 6066 §3: addresses are no host names */
+        char room[HOST_NAME_MAX_LEN];
+        struct span s = host_on_wire(span_str(name ? name : ""), room);
+        static_assert(sizeof(a->name) > HOST_NAME_MAX_LEN, "room for the NUL");
+        if (s.n)
+                memcpy(a->name, s.p, s.n);
 }
 
 static void ask_alpn(struct tls_ask *a, const char *list)
@@ -309,6 +304,7 @@ static struct tls_handle *make_handle(struct tls_pool *p, unsigned client)
         h->pool = p;
         h->client = client;
         h->worker = &p->workers[c->next_worker++ % p->n_workers];
+        h->eof = (struct tls_msg){.h = h, .kind = MSG_EOF};
         h->close = (struct tls_msg){.h = h, .kind = MSG_CLOSE};
         h->kick = (struct tls_msg){.h = h, .kind = MSG_KICK};
         return h;
@@ -373,6 +369,21 @@ bool tls_write(struct tls_pool *p, unsigned client, uint32_t handle, struct span
 {
         struct tls_handle *h = find(p, client, handle);
         return h && send_bytes(p, h, MSG_WRITE, plain);
+}
+
+void tls_eof(struct tls_pool *p, unsigned client, uint32_t handle)
+{
+        struct tls_handle *h = find(p, client, handle);
+        if (!h || h->ended)
+                return;
+        h->ended = true;
+        send_down(h, &h->eof);
+}
+
+bool tls_busy(struct tls_pool *p, unsigned client, uint32_t handle)
+{
+        const struct tls_handle *h = find(p, client, handle);
+        return h && atomic_load(&h->in_bytes) > 0;
 }
 
 void tls_close(struct tls_pool *p, unsigned client, uint32_t handle)

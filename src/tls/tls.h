@@ -22,6 +22,7 @@ int tls_pool_new(struct tls_pool **, const struct tls_conf *,
                  struct err *);        /* with the package's name where it is missing */
 void tls_pool_free(struct tls_pool *); /* joins the workers; events not polled are freed */
 
+enum { TLS_TICKET_MAX = 3072 };
 enum tls_cert_key { TLS_KEY_OTHER, TLS_KEY_RSA, TLS_KEY_EC, TLS_KEY_ED25519, TLS_KEY_DSA };
 struct tls_cert {
         struct span der;                           /* of the certificate; memory of tls_facts */
@@ -44,6 +45,8 @@ struct tls_facts {                    /* one piece of memory: tls_facts_free */
         const struct tls_cert *certs; /* leaf first, as the peer sent them */
         unsigned n_certs;             /* at most 32 of a longer chain */
         bool resumption;              /* tickets or ids offered; TLS 1.3 tells only after TLS_READY: false */
+        struct span
+                ticket; /* of a NewSessionTicket up to TLS 1.2 (RFC 5077 §3.3); empty: none, or too long */
 };
 void tls_facts_free(struct tls_facts *);
 
@@ -80,6 +83,11 @@ uint32_t tls_open(struct tls_pool *, unsigned client, const struct tls_want *);
  * MiB), or of the pool's memory: give up; or there is no such handle (any more). */
 bool tls_feed(struct tls_pool *, unsigned client, uint32_t handle, struct span from_peer);
 bool tls_write(struct tls_pool *, unsigned client, uint32_t handle, struct span plain);
+/* Behind what was fed nothing will come: the peer's FIN, or its connection is gone. What is there is worked
+ * on, then the last event comes. */
+void tls_eof(struct tls_pool *, unsigned client, uint32_t handle);
+/* Something that was opened, fed or written waits for the worker: time that is not the peer's. */
+bool tls_busy(struct tls_pool *, unsigned client, uint32_t handle);
 /* No more events of it are polled. Not needed after its last event, and harmless: that ends it. */
 void tls_close(struct tls_pool *, unsigned client, uint32_t handle);
 unsigned tls_poll(struct tls_pool *, unsigned client, struct tls_event *, unsigned n); /* never blocks */

@@ -39,7 +39,7 @@ bool tls_bell_rung(const struct tls_bell *); /* the listener: is there a reason 
 void tls_bell_wait(struct tls_bell *);       /* the listener, when they were empty after that */
 
 /* ---- messages and events ---- */
-enum tls_msg_kind { MSG_OPEN, MSG_FEED, MSG_WRITE, MSG_CLOSE, MSG_KICK };
+enum tls_msg_kind { MSG_OPEN, MSG_FEED, MSG_WRITE, MSG_EOF, MSG_CLOSE, MSG_KICK };
 struct tls_msg {
         struct tls_node node;
         struct tls_handle *h;
@@ -75,6 +75,8 @@ struct tls_seen {
         char alpn[256];
         uint8_t *certs; /* malloc'd: the body of the Certificate message */
         size_t certs_len;
+        uint8_t *ticket; /* malloc'd */
+        size_t ticket_len;
 };
 /* One whole message, header included. kx: of the cipher suite that tls_seen.cipher names. */
 void tls_seen_message(struct tls_seen *, struct span message, enum tls_exchange kx);
@@ -92,7 +94,9 @@ struct tls_handle {
         struct tls_worker *worker;
         uint32_t id;
         unsigned client;
-        struct tls_msg close, kick; /* so that neither needs memory when its time comes */
+        struct tls_msg eof, close, kick; /* so that none needs memory when its time comes */
+        /* the client's */
+        bool ended; /* eof is on its way, or was */
         /* the worker's */
         struct tls_handle *next, **self;                      /* in the worker's list */
         void *ssl;                                            /* SSL *; NULL: not begun, or over */
@@ -101,7 +105,7 @@ struct tls_handle {
         uint8_t *out;
         size_t out_len, out_cap;
         uint16_t alert; /* the peer's last */
-        bool ready, over, flooded, no_memory;
+        bool ready, over, flooded, at_eof;
         struct tls_seen seen;
 };
 

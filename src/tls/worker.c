@@ -126,6 +126,9 @@ static void take_in(struct tls_worker *w, struct tls_msg *m)
         case MSG_KICK:
                 atomic_store(&h->kicked, false);
                 break;
+        case MSG_EOF:
+                h->at_eof = true;
+                break;
         case MSG_FEED:
         case MSG_WRITE:
                 if (h->over) {

@@ -18,7 +18,7 @@ static void must(bool held, const char *what)
                 abort();
 }
 
-enum { SERVICES_MAX = 12, LEFT_ALONE = 400 };
+enum { SERVICES_MAX = 12, LEFT_ALONE = 1500 };
 static const uint16_t ports[] = {80, 21, 443, 31337, 23, 7, 990, 99};
 static const struct session_hello hellos[] = {{99, {(const uint8_t *)"mine", 4}}};
 static const struct banner_ops *const checks[] = {&toy_bleed, NULL};
@@ -39,6 +39,9 @@ static const char *const words[] = {
         "DNS!",
         "\n",
         "2",
+        "421 TLS failed\r\n",
+        "530 STARTTLS\r\n",
+        "HTTP/1.1 400 sent to HTTPS port END",
 };
 static const struct tls_cert cert = {
         .der = {(const uint8_t *)"der", 3},
@@ -125,6 +128,7 @@ static void worker(uint8_t kind, struct rd *r)
         if (kind & 32)
                 s = span_str(words[n % ARRAY_LEN(words)]);
         facts.alpn = kind & 16 ? "http/1.1" : "";
+        facts.ticket = span_of("ticket", kind & 128 ? 6 : 0);
         w.tls.last -= back;
         world_event((enum tls_event_kind)(kind % 5), s.p, s.n,
                     kind % 5 == TLS_READY || kind & 8 ? &facts : NULL, kind & 64 ? 0x0228 : 0);
@@ -137,6 +141,7 @@ static void toggle(uint8_t what)
         w.stack.deaf ^= what >> 1 & 1;
         w.tls.full ^= what >> 2 & 1;
         w.no_source ^= what >> 3 & 1;
+        w.tls.busy ^= what >> 5 & 1;
         if (what & 16)
                 w.set->bufs.max = w.set->bufs.max ? 0 : SET_BYTES;
 }
@@ -186,7 +191,7 @@ static void step(struct rd *r)
 /* Nobody says a word any more, but there is room: each service ends by itself. */
 static void left_alone(void)
 {
-        w.stack.full = w.stack.deaf = w.tls.full = w.no_source = false;
+        w.stack.full = w.stack.deaf = w.tls.full = w.tls.busy = w.no_source = false;
         w.set->bufs.max = SET_BYTES;
         for (unsigned i = 0; i < LEFT_ALONE && session_count(w.set); i++) {
                 world_pass(NS_PER_S);

@@ -4,7 +4,7 @@
  * messages to the part that reads along; as they are into a handle; or, since a fuzzer does not find its way
  * through record headers and lengths, framed as records behind a good ServerHello of TLS 1.2, whose messages
  * are not encrypted. Checked besides the sanitizers' own findings: texts end inside the facts, names are
- * valid UTF-8, a handle has at most one last event, and after closing nothing of its memory is left.
+ * valid UTF-8, a handle has one last event, and after closing nothing of its memory is left.
  */
 #include "tls/tls_priv.h"
 #include <stdlib.h>
@@ -131,6 +131,10 @@ static void feed(uint32_t handle, struct rd r, size_t chunk)
                 tls_feed(pool, 0, handle, rd_take(&r, MIN(chunk, rd_left(&r))));
                 drain(handle, &over);
         }
+        must(over || !tls_busy(pool, 0, handle));
+        tls_eof(pool, 0, handle);
+        drain(handle, &over);
+        must(over); /* whatever came: the end of it ends the handle */
         tls_close(pool, 0, handle);
         drain(handle, &over);
         must(atomic_load(&pool->bytes) == 0);

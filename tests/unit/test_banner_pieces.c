@@ -198,6 +198,59 @@ static void test_pieces(void **state)
         assert_false(span_is(span_str("EN"), "END"));
 }
 
+static const struct banner_part *part_of(const struct banner_out *o, uint16_t app)
+{
+        for (unsigned i = 0; i < o->n; i++)
+                if (o->part[i].app == app)
+                        return &o->part[i];
+        return NULL;
+}
+
+/* One kind too many is lost, and does not go into another one's text. */
+static void test_out_parts(void **state)
+{
+        struct banner_out o;
+        struct err e;
+        (void)state;
+        assert_int_equal(banner_out_init(&o, &e), 0);
+        banner_out_clear(&o);
+        for (uint16_t app = 1; app <= BANNER_PARTS; app++)
+                banner_str(&o, app, "a");
+        assert_false(o.cut);
+        banner_str(&o, BANNER_PARTS + 1, "stray");
+        banner_field_str(&o, BANNER_PARTS + 1, "stray", "stray");
+        assert_true(o.cut);
+        assert_int_equal(o.n, BANNER_PARTS);
+        for (uint16_t app = 1; app <= BANNER_PARTS; app++) {
+                const struct banner_part *p = part_of(&o, app);
+                assert_non_null(p);
+                assert_int_equal(wr_len(&p->text), 1);
+                assert_int_equal(wr_len(&p->fields), 0);
+        }
+        banner_out_free(&o);
+}
+
+/* A field that is too large is left out alone: what comes behind it has its room. */
+static void test_out_large_field(void **state)
+{
+        static uint8_t large[BANNER_FIELDS_MAX];
+        struct banner_out o;
+        struct field f;
+        struct err e;
+        (void)state;
+        assert_int_equal(banner_out_init(&o, &e), 0);
+        banner_out_clear(&o);
+        banner_field(&o, APP_HTTP, "location", span_of(large, sizeof(large)));
+        assert_true(o.cut);
+        banner_field_u64(&o, APP_HTTP, "status", 200);
+        struct rd r = rd_of(span_of(o.part[0].fields.start, wr_len(&o.part[0].fields)));
+        assert_true(fields_next(&r, &f));
+        assert_true(span_is(f.key, "status"));
+        assert_int_equal(f.number, 200);
+        assert_false(fields_next(&r, &f));
+        banner_out_free(&o);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -205,6 +258,7 @@ int main(void)
                 cmocka_unit_test(test_ber_malformed), cmocka_unit_test(test_utf16),
                 cmocka_unit_test(test_filetime),      cmocka_unit_test(test_ntlm_negotiate),
                 cmocka_unit_test(test_little),        cmocka_unit_test(test_pieces),
+                cmocka_unit_test(test_out_parts),     cmocka_unit_test(test_out_large_field),
         };
         return cmocka_run_group_tests_name("banner pieces", tests, NULL, NULL);
 }

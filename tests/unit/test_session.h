@@ -28,10 +28,10 @@ struct stack {
 };
 struct tls_pool {
         unsigned open, opened;
-        bool full;
+        bool full, busy;
         struct tls_event ev[EVENTS_MAX];
         unsigned n_ev;
-        uint32_t last; /* handle */
+        uint32_t last, ended; /* handles */
         bool live[4096];
         char name[64], alpn[32], fed[512], wrote[512];
 };
@@ -171,6 +171,18 @@ bool tls_write(struct tls_pool *p, unsigned client, uint32_t handle, struct span
         must(client == 3 && p->live[handle], "an open handle is written to");
         copy(p->wrote, sizeof(p->wrote), &n, s);
         return true;
+}
+
+void tls_eof(struct tls_pool *p, unsigned client, uint32_t handle)
+{
+        must(client == 3 && p->live[handle], "an open handle is ended");
+        p->ended = handle;
+}
+
+bool tls_busy(struct tls_pool *p, unsigned client, uint32_t handle)
+{
+        must(client == 3 && p->live[handle], "an open handle is asked about");
+        return p->busy;
 }
 
 void tls_close(struct tls_pool *p, unsigned client, uint32_t handle)
@@ -336,6 +348,7 @@ static enum banner_status old_parse(struct banner_turn *t)
 static void bleed_hello(struct banner_turn *t)
 {
         wr_str(t->reply, "BLEED?");
+        wr_bytes(t->reply, t->ticket.p, t->ticket.n);
 }
 
 static enum banner_status bleed_parse(struct banner_turn *t)

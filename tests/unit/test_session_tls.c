@@ -135,6 +135,16 @@ static void assert_field(const struct told *t, const char *key, const char *valu
         assert_memory_equal(f->text.p, value, f->text.n);
 }
 
+/* The next connection, its handshake, what is said inside of it, and the answer. */
+static void inside_again(const char *hello, const char *answer)
+{
+        struct conn *c = opens();
+        handshake(c, "");
+        assert_string_equal(w.tls.wrote, hello);
+        if (answer)
+                event(TLS_PLAIN, answer, NULL, 0);
+}
+
 /* ---- handshakes ---- */
 static void a_known_port_gets_its_handshake_at_once(void **state)
 {
@@ -221,8 +231,82 @@ static void inside_of_an_unknown_port_a_second_is_enough(void **state)
         assert_string_equal(w.tls.wrote, "GET / \r\n");
         event(TLS_PLAIN, "whatever", NULL, 0);
         world_pass(600 * NS_PER_MS);
+        inside_again("ECHO?", "ECHO!");
+        assert_told(3, APP_REDIS, "echo");
+        assert_int_equal(w.n_told, 4); /* the handshake is told once */
+        assert_int_equal(w.n_done, 1);
+}
+
+static void inside_every_hello_is_tried(void **state)
+{
+        (void)state;
+        w.conf.hello = "ssl";
+        world_begin();
+        struct conn *c = world_accept(31337);
+        handshake(c, "");
+        world_pass(1100 * NS_PER_MS);
+        event(TLS_PLAIN, "whatever", NULL, 0);
+        event(TLS_CLOSED, NULL, NULL, 0x0100); /* not a word of its own: the next */
+        inside_again("ECHO?", NULL);
+        world_pass(2100 * NS_PER_MS); /* silence */
+        inside_again("DNS?", NULL);
+        event(TLS_CLOSED, NULL, NULL, 0x0100);
+        assert_told(3, APP_UNKNOWN, "whatever");
+        assert_int_equal(w.n_told, 4);
+        assert_int_equal(w.n_done, 1);
+}
+
+static void two_handshakes_in_vain_are_enough(void **state)
+{
+        (void)state;
+        world_begin();
+        handshake(world_accept(443), "");
+        event(TLS_CLOSED, NULL, NULL, 0x0100);
+        opens();
+        world_pass(6100 * NS_PER_MS);
+        opens();
+        assert_int_equal(w.n_done, 0);
+        world_pass(6100 * NS_PER_MS);
+        assert_int_equal(w.n_done, 1);
+        assert_int_equal(w.n_told, 3);
+}
+
+static void plain_words_where_tls_was_are_nobody_s_answer(void **state)
+{
+        (void)state;
+        world_begin();
+        handshake(world_accept(443), "");
+        event(TLS_PLAIN, "whatever", NULL, 0);
+        world_pass(600 * NS_PER_MS);
+        struct conn *c = opens(); /* for redis */
+        says(c, "ECHO!");
+        world_pass(600 * NS_PER_MS);
         assert_told(3, APP_UNKNOWN, "whatever");
         assert_int_equal(w.n_done, 1);
+}
+
+static void who_greets_inside_is_met_again_in_silence(void **state)
+{
+        (void)state;
+        world_begin();
+        handshake(world_accept(443), "");
+        assert_string_equal(w.tls.wrote, "GET / \r\n");
+        event(TLS_PLAIN, "220 here\r\n", NULL, 0);
+        inside_again("", "220 here\r\n");
+        assert_string_equal(w.tls.wrote, "HELP\r\n");
+        event(TLS_PLAIN, "500 no\r\n", NULL, 0);
+        assert_told(3, APP_FTP, "220 here\n500 no\n");
+        assert_int_equal(w.n_told, 4);
+}
+
+static void a_server_that_wants_our_certificate_is_asked_once(void **state)
+{
+        (void)state;
+        world_begin();
+        handshake(world_accept(443), "");
+        event(TLS_CLOSED, NULL, NULL, 0x0274);
+        assert_int_equal(w.n_done, 1);
+        assert_int_equal(w.stack.n, 1);
 }
 
 static void an_alert_is_told_and_older_versions_are_tried(void **state)
@@ -297,6 +381,20 @@ static void plain_words_on_a_tls_port_are_understood(void **state)
         assert_told(0, APP_FTP, "220 ftp here\n500 no\n");
 }
 
+/* A ClientHello from a server is our own: it echoes, so the next hello is tried, and nothing of TLS is told.
+ */
+static void a_client_hello_sent_back_is_no_tls(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(443);
+        says(c, "\x16\x03\x01\x01\x01\x01");
+        assert_int_equal(w.tls.open, 0);
+        world_pass(3000 * NS_PER_MS);
+        for (unsigned i = 0; i < w.n_told; i++)
+                assert_int_not_equal(w.told[i].app, APP_SSL);
+}
+
 static void http_that_wants_tls_gets_it(void **state)
 {
         (void)state;
@@ -321,6 +419,85 @@ static void http_that_asked_for_tls_in_vain_is_told(void **state)
         says(c, "HTTP/1.1 400 No\r\n\r\nyou want https? END");
         fin(opens());
         assert_told(0, APP_HTTP, "HTTP/1.1 400 No\r\n\r\nyou want https? END");
+        assert_int_equal(w.n_done, 1);
+}
+
+static void a_failed_handshake_in_words_makes_tls_next(void **state)
+{
+        (void)state;
+        w.conf.hello = "http";
+        world_begin();
+        struct conn *c = world_accept(31990);
+        says(c, "421 TLS handshake failed\r\n");
+        world_pass(600 * NS_PER_MS);
+        handshake(opens(), "");
+        event(TLS_PLAIN, "220 here\r\n", NULL, 0);
+        event(TLS_PLAIN, "500 no\r\n", NULL, 0);
+        assert_told(3, APP_FTP, "220 here\n500 no\n");
+        assert_int_equal(w.n_told, 4);
+}
+
+static void who_speaks_of_starttls_means_something_else(void **state)
+{
+        (void)state;
+        world_begin();
+        world_accept(443);
+        world_pass(6100 * NS_PER_MS);
+        struct conn *c = opens();
+        assert_string_equal(c->said, "GET / \r\n");
+        says(c, "530 STARTTLS first, if you please\r\n");
+        world_pass(600 * NS_PER_MS);
+        assert_string_equal(opens()->said, "ECHO?");
+}
+
+static void http_that_wants_tls_gets_it_once_more_when_it_was_late(void **state)
+{
+        (void)state;
+        world_begin();
+        world_accept(443);
+        world_pass(6100 * NS_PER_MS); /* not a word */
+        struct conn *c = opens();
+        assert_string_equal(c->said, "GET / \r\n");
+        says(c, "HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port END");
+        handshake(opens(), "http/1.1");
+        event(TLS_PLAIN, "HTTP/1.1 200 END", NULL, 0);
+        assert_int_equal(w.n_told, 4);
+        assert_told(3, APP_HTTP, "HTTP/1.1 200 END");
+}
+
+static void the_worker_s_time_is_not_the_peer_s(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(443);
+        w.tls.busy = true; /* it has not come to our ClientHello yet */
+        world_pass(40 * NS_PER_S);
+        assert_false(c->aborted);
+        w.tls.busy = false;
+        event(TLS_WIRE, "ClientHello", NULL, 0);
+        world_pass(5 * NS_PER_S);
+        assert_false(c->aborted);
+        says(c, RECORD);
+        w.tls.busy = true;
+        world_pass(40 * NS_PER_S);
+        w.tls.busy = false;
+        event(TLS_READY, NULL, &facts, 0);
+        assert_int_equal(w.told[0].app, APP_SSL);
+        world_pass(20 * NS_PER_S); /* but then it is */
+        assert_true(c->aborted);
+}
+
+static void a_close_ends_it_at_once(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(443);
+        handshake(c, "http/1.1");
+        event(TLS_PLAIN, "HTTP/1.1 200 half", NULL, 0);
+        session_conn_ops.finished(w.set, c);
+        assert_int_equal(w.tls.ended, w.tls.last);
+        event(TLS_CLOSED, NULL, NULL, 0);
+        assert_told(3, APP_HTTP, "HTTP/1.1 200 half");
         assert_int_equal(w.n_done, 1);
 }
 
@@ -426,6 +603,28 @@ static void checks_follow_tls_alone(void **state)
         assert_int_equal(w.n_done, 2);
 }
 
+static void a_ticket_is_kept_for_the_checks(void **state)
+{
+        static const struct banner_ops *const checks[] = {&toy_bleed, &toy_old, NULL};
+        static const struct banner_ops *const only[] = {&toy_old, &toy_bleed, NULL};
+        (void)state;
+        facts.ticket = span_str("TICKET");
+        w.conf.checks = checks;
+        world_begin();
+        handshake(world_accept(443), "http/1.1");
+        event(TLS_PLAIN, "HTTP/1.1 END", NULL, 0);
+        struct conn *c = opens();
+        assert_string_equal(c->said, "BLEED?TICKET");
+        says(c, "secret");
+        opens();
+        w.set->conf.checks = only;
+        handshake(world_accept(443), "http/1.1");
+        event(TLS_PLAIN, "HTTP/1.1 END", NULL, 0);
+        fin(opens());
+        assert_string_equal(opens()->said, "BLEED?TICKET"); /* other checks came before it */
+        facts.ticket = span_of(NULL, 0);
+}
+
 /* ---- room ---- */
 static void a_full_pool_is_waited_for(void **state)
 {
@@ -441,6 +640,35 @@ static void a_full_pool_is_waited_for(void **state)
         assert_int_equal(w.tls.open, 1);
         assert_false(session_full(w.set));
         handshake(c, "http/1.1");
+        assert_int_equal(w.told[0].app, APP_SSL);
+}
+
+static void a_handle_that_comes_late_leaves_time_to_use_it(void **state)
+{
+        (void)state;
+        world_begin();
+        w.tls.full = true;
+        struct conn *c = world_accept(443);
+        world_pass(29 * NS_PER_S);
+        w.tls.full = false;
+        world_pass(50 * NS_PER_MS);
+        assert_int_equal(w.tls.open, 1);
+        world_pass(3 * NS_PER_S);
+        assert_false(c->aborted);
+        handshake(c, "http/1.1");
+        assert_int_equal(w.told[0].app, APP_SSL);
+}
+
+static void without_a_handle_it_is_called_again(void **state)
+{
+        (void)state;
+        world_begin();
+        w.tls.full = true;
+        struct conn *c = world_accept(443);
+        world_pass(31 * NS_PER_S);
+        assert_true(c->aborted);
+        w.tls.full = false;
+        handshake(opens(), "http/1.1");
         assert_int_equal(w.told[0].app, APP_SSL);
 }
 
@@ -480,6 +708,7 @@ int main(void)
                 T(the_last_words_come_after_the_connection),
                 T(a_worker_that_says_no_more_is_not_waited_for),
                 T(plain_words_on_a_tls_port_are_understood),
+                T(a_client_hello_sent_back_is_no_tls),
                 T(http_that_wants_tls_gets_it),
                 T(http_that_asked_for_tls_in_vain_is_told),
                 T(an_alert_to_a_plain_hello_makes_tls_next),
@@ -490,6 +719,19 @@ int main(void)
                 T(checks_follow_tls_alone),
                 T(a_full_pool_is_waited_for),
                 T(who_closes_while_the_pool_is_full_is_called_again),
+                T(inside_every_hello_is_tried),
+                T(two_handshakes_in_vain_are_enough),
+                T(plain_words_where_tls_was_are_nobody_s_answer),
+                T(who_greets_inside_is_met_again_in_silence),
+                T(a_server_that_wants_our_certificate_is_asked_once),
+                T(a_failed_handshake_in_words_makes_tls_next),
+                T(who_speaks_of_starttls_means_something_else),
+                T(http_that_wants_tls_gets_it_once_more_when_it_was_late),
+                T(the_worker_s_time_is_not_the_peer_s),
+                T(a_close_ends_it_at_once),
+                T(a_ticket_is_kept_for_the_checks),
+                T(a_handle_that_comes_late_leaves_time_to_use_it),
+                T(without_a_handle_it_is_called_again),
                 T(silence_in_the_handshake_ends_it),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

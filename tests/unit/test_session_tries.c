@@ -335,7 +335,7 @@ static void each_name_of_an_address_is_spoken_to(void **state)
 }
 
 /* ---- odd ends ---- */
-static void silence_ends_after_three_hellos(void **state)
+static void silence_ends_after_every_hello(void **state)
 {
         (void)state;
         world_begin();
@@ -346,10 +346,87 @@ static void silence_ends_after_three_hellos(void **state)
         world_pass(2100 * NS_PER_MS);
         assert_string_equal(opens()->said, "DNS?"); /* before redis: it may have waited for more */
         world_pass(2100 * NS_PER_MS);
+        assert_string_equal(opens()->said, "ECHO?");
+        assert_int_equal(w.n_told, 0);
+        world_pass(1100 * NS_PER_MS); /* by now we are brief */
         assert_int_equal(w.n_told, 1);
         assert_told(0, APP_REMARK, "says nothing");
         assert_int_equal(w.n_done, 1);
         assert_int_equal(w.n_heard, 0);
+}
+
+static void who_waits_for_its_own_hello_gets_it(void **state)
+{
+        (void)state;
+        world_begin();
+        world_accept(31337);
+        world_pass(4100 * NS_PER_MS);
+        for (unsigned i = 0; i < 3 && strcmp(last()->said, "ECHO?") != 0; i++) {
+                opens();
+                if (strcmp(last()->said, "ECHO?") != 0)
+                        world_pass(2100 * NS_PER_MS);
+        }
+        says(last(), "ECHO!");
+        assert_int_equal(w.n_told, 1);
+        assert_told(0, APP_REDIS, "echo");
+}
+
+/* Left without a word on whatever is opened, until it is given up; how many connections that took. */
+static unsigned in_silence(uint16_t port)
+{
+        unsigned before = w.stack.n, done = w.n_done;
+        world_accept(port);
+        for (unsigned i = 0; i < 40 && w.n_done == done; i++) {
+                world_pass(NS_PER_S);
+                if (last()->live && !last()->open)
+                        opens();
+        }
+        assert_int_equal(w.n_done, done + 1);
+        return w.stack.n - before;
+}
+
+static void where_nothing_ever_speaks_three_hellos_are_enough(void **state)
+{
+        (void)state;
+        world_begin();
+        for (uint16_t i = 0; i < 16; i++)
+                assert_int_equal(in_silence((uint16_t)(31337 + i)), 4);
+        assert_int_equal(in_silence(40000), 3);
+        struct conn *c = world_accept(40001); /* but whoever speaks there is listened to */
+        says(c, "220 here\r\n");
+        assert_string_equal(c->said, "HELP\r\n");
+}
+
+static void late_answers_make_us_patient(void **state)
+{
+        (void)state;
+        world_begin();
+        for (unsigned i = 0; i < 12; i++) { /* each takes five seconds, where it is usual */
+                struct conn *c = world_accept(80);
+                world_pass(5 * NS_PER_S);
+                says(c, "HTTP/1.1 END");
+        }
+        assert_int_equal(w.n_told, 12);
+        struct conn *c = world_accept(80);
+        world_pass(14 * NS_PER_S); /* without them it would have been given up after 6 s */
+        says(c, "HTTP/1.1 END");
+        assert_int_equal(w.n_told, 13);
+        c = world_accept(80); /* --connection-timeout is the most */
+        world_pass(30100 * NS_PER_MS);
+        assert_true(c->aborted);
+}
+
+static void quick_answers_leave_the_wait_as_it_was_given(void **state)
+{
+        (void)state;
+        world_begin();
+        for (unsigned i = 0; i < 8; i++)
+                says(world_accept(80), "HTTP/1.1 END");
+        struct conn *c = world_accept(80);
+        world_pass(5900 * NS_PER_MS);
+        assert_false(c->aborted);
+        world_pass(200 * NS_PER_MS);
+        assert_true(c->aborted);
 }
 
 static void who_closes_at_once_is_not_asked_again(void **state)
@@ -600,7 +677,11 @@ int main(void)
                 T(everything_at_once_makes_the_same_banner),
                 T(capture_keeps_what_the_server_said),
                 T(each_name_of_an_address_is_spoken_to),
-                T(silence_ends_after_three_hellos),
+                T(silence_ends_after_every_hello),
+                T(who_waits_for_its_own_hello_gets_it),
+                T(where_nothing_ever_speaks_three_hellos_are_enough),
+                T(late_answers_make_us_patient),
+                T(quick_answers_leave_the_wait_as_it_was_given),
                 T(who_closes_at_once_is_not_asked_again),
                 T(a_reset_gets_one_more_port),
                 T(a_shut_window_is_named),

@@ -285,6 +285,9 @@ static void server_names(void **state)
         one_name(server, NULL, "(none)", "ec.example");
         one_name(server, "192.0.2.1", "(none)", "ec.example");
         one_name(server, "2001:db8::1", "(none)", "ec.example");
+        one_name(server, "[2001:db8::1]", "(none)", "ec.example");
+        one_name(server, "127.1", "(none)", "ec.example");
+        one_name(server, "b\u00fccher.test", "xn--bcher-kva.test", "ec.example");
         SSL_CTX_free(server);
         SSL_CTX_free(wildcard_server);
         X509_free(wild);
@@ -587,19 +590,121 @@ static void new_keys(void **state)
         SSL_CTX_free(server);
 }
 
+/* ---- the peer is gone ---- */
+static void one_end(SSL_CTX *server, bool ready, enum tls_event_kind last, const char *text)
+{
+        struct talk t;
+        talk_begin(&t, pool, 0, ready ? server : NULL, NULL);
+        if (ready) {
+                talk_until(&t, UNTIL_READY, 0);
+                SSL_write(t.server, "half a word", 11);
+                (void)talk_serve(&t);
+        }
+        tls_eof(pool, 0, t.handle);
+        tls_eof(pool, 0, t.handle);
+        assert_false(tls_feed(pool, 0, t.handle, span_str("after its end")));
+        talk_until(&t, UNTIL_OVER, 0);
+        assert_int_equal(t.last, last);
+        assert_int_equal(t.alert, 0);
+        assert_string_equal(t.text, text);
+        assert_int_equal(t.said_len, ready ? 11 : 0);
+        talk_end(&t);
+}
+
+static void ends_without_notice(void **state)
+{
+        (void)state;
+        for (int v = TLS1_VERSION; v <= TLS1_3_VERSION; v++) {
+                SSL_CTX *server = server_new(rsa_cert, rsa, v, v);
+                one_end(server, true, TLS_CLOSED, "closed without notice");
+                one_end(server, false, TLS_FAILED, "closed in mid-handshake");
+                SSL_CTX_free(server);
+        }
+        tls_eof(pool, 0, TLS_NONE);
+}
+
+static void busy_until_worked_on(void **state)
+{
+        (void)state;
+        struct tls_pool *still; /* nobody works in it but us */
+        struct err e = {0};
+        assert_int_equal(tls_pool_make(&still, &(struct tls_conf){.clients = 1}, false, &e), 0);
+        uint32_t h = tls_open(still, 0, &(struct tls_want){.name = NULL});
+        assert_true(tls_busy(still, 0, h));
+        while (tls_worker_round(&still->workers[0]))
+                ;
+        assert_false(tls_busy(still, 0, h));
+        assert_true(tls_feed(still, 0, h, span_of("\x16\x03", 2))); /* the start of a record */
+        assert_true(tls_busy(still, 0, h));
+        while (tls_worker_round(&still->workers[0]))
+                ;
+        assert_false(tls_busy(still, 0, h));
+        tls_close(still, 0, h);
+        assert_false(tls_busy(still, 0, h));
+        tls_pool_free(still);
+}
+
+/* ---- tickets ---- */
+static void ticket_of(int version, bool wanted)
+{
+        SSL_CTX *server = server_new(rsa_cert, rsa, version, version);
+        if (!wanted)
+                SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
+        struct talk t;
+        talk_begin(&t, pool, 0, server, NULL);
+        talk_until(&t, UNTIL_READY, 0);
+        assert_true(t.ready);
+        bool given = wanted && version < TLS1_3_VERSION;
+        assert_int_equal(t.facts->ticket.n > 0, given);
+        assert_true(!given || t.facts->ticket.n <= TLS_TICKET_MAX);
+        talk_end(&t);
+        SSL_CTX_free(server);
+}
+
+static void tickets(void **state)
+{
+        (void)state;
+        for (int v = TLS1_VERSION; v <= TLS1_3_VERSION; v++) {
+                ticket_of(v, true);
+                ticket_of(v, false);
+        }
+        uint8_t message[4 + 6 + TLS_TICKET_MAX + 1] = {4, 0, 0, 0, 0, 0, 0, 60};
+        for (unsigned n = 0; n <= TLS_TICKET_MAX + 1; n += n < 2 ? 1 : TLS_TICKET_MAX - 2) {
+                struct tls_seen seen = {.version = TLS1_2_VERSION};
+                put_be16(message + 8, (uint16_t)n);
+                tls_seen_message(&seen, span_of(message, 10 + n), TLS_KX_OTHER);
+                assert_int_equal(seen.ticket_len, n <= TLS_TICKET_MAX ? n : 0);
+                tls_seen_message(&seen, span_of(message, 9 + n), TLS_KX_OTHER); /* cut: the first one stays */
+                assert_int_equal(seen.ticket_len, n <= TLS_TICKET_MAX ? n : 0);
+                tls_seen_free(&seen);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(versions_and_keys),  cmocka_unit_test(certificate_fields),
-                cmocka_unit_test(bytes_one_by_one),   cmocka_unit_test(written_before_ready),
-                cmocka_unit_test(key_exchanges),      cmocka_unit_test(modern_first),
-                cmocka_unit_test(huge_prime),         cmocka_unit_test(server_names),
-                cmocka_unit_test(protocols),          cmocka_unit_test(chains),
-                cmocka_unit_test(certificate_wanted), cmocka_unit_test(versions_wanted),
-                cmocka_unit_test(alerts_and_garbage), cmocka_unit_test(old_server),
-                cmocka_unit_test(broken_certificate), cmocka_unit_test(endless_handshake),
-                cmocka_unit_test(endless_data),       cmocka_unit_test(begins_again),
+                cmocka_unit_test(versions_and_keys),
+                cmocka_unit_test(certificate_fields),
+                cmocka_unit_test(bytes_one_by_one),
+                cmocka_unit_test(written_before_ready),
+                cmocka_unit_test(key_exchanges),
+                cmocka_unit_test(modern_first),
+                cmocka_unit_test(huge_prime),
+                cmocka_unit_test(server_names),
+                cmocka_unit_test(protocols),
+                cmocka_unit_test(chains),
+                cmocka_unit_test(certificate_wanted),
+                cmocka_unit_test(versions_wanted),
+                cmocka_unit_test(alerts_and_garbage),
+                cmocka_unit_test(old_server),
+                cmocka_unit_test(broken_certificate),
+                cmocka_unit_test(endless_handshake),
+                cmocka_unit_test(endless_data),
+                cmocka_unit_test(begins_again),
                 cmocka_unit_test(new_keys),
+                cmocka_unit_test(ends_without_notice),
+                cmocka_unit_test(busy_until_worked_on),
+                cmocka_unit_test(tickets),
         };
         return cmocka_run_group_tests(tests, make_things, free_things);
 }
