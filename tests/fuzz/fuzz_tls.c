@@ -127,6 +127,7 @@ static void drain(uint32_t handle, bool *over)
 static void feed(uint32_t handle, struct rd r, size_t chunk)
 {
         bool over = false;
+        drain(handle, &over); /* its hello */
         while (rd_left(&r) && !over) {
                 tls_feed(pool, 0, handle, rd_take(&r, MIN(chunk, rd_left(&r))));
                 drain(handle, &over);
