@@ -5,6 +5,7 @@
 # off: the list is exactly what they say. What the servers are told: hellos of the user's, HTTP headers, the names a
 # target was given by. Odd ends and their words. Limits on connections lose nothing, and neither do kill -9 and
 # --resume.
+# patient: yes
 # limit_s: 300
 # sanitizers: asan
 . "$(dirname "$0")/scan.sh"

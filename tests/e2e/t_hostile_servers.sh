@@ -5,6 +5,7 @@
 # chain of 1,000 certificates, and the golden samples of every protocol with bytes changed, lengths wrong, pieces
 # lost and doubled. A scan of them ends in time, in bounded memory, without a crash, and the honest server among
 # them is heard all the same. FULL=1: more damaged conversations.
+# patient: yes
 # limit_s: 300
 # sanitizers: asan
 . "$(dirname "$0")/scan.sh"
