@@ -453,7 +453,8 @@ bool talk_plain(struct session_set *set, struct session *s, struct span bytes)
         }
         if (k->in_len > k->parsed_len && !k->quiet_ns)
                 k->quiet_ns = set->now_ns + QUIET_NS;
-        bool half = k->ops && k->in_len; /* the rest may have been lost on its way */
+        /* In the middle of something: the rest may have been lost on its way, and come by and by. */
+        bool half = k->in_len && (k->ops || k->in[k->in_len - 1] != '\n');
         if (s->state != ST_NOBODY)
                 s->soft_ns = set->now_ns + (half ? wait_likely(set) : wait_answer(set));
         talk_arm(set, s);

@@ -116,6 +116,18 @@ static void a_greeting_is_waited_for_where_it_is_usual(void **state)
         assert_string_equal(c->said, "HELP\r\n");
 }
 
+static void half_a_line_is_waited_for(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(9999);
+        says(c, "22"); /* anybody yet */
+        world_pass(4 * NS_PER_S);
+        assert_int_equal(w.n_told, 0);
+        says(c, "0 half\r\n");
+        assert_string_equal(c->said, "HELP\r\n");
+}
+
 static void one_who_should_have_spoken_is_woken(void **state)
 {
         (void)state;
@@ -663,6 +675,7 @@ int main(void)
                 T(its_port_s_hello_goes_at_once),
                 T(an_unknown_port_is_listened_to_first),
                 T(a_greeting_is_waited_for_where_it_is_usual),
+                T(half_a_line_is_waited_for),
                 T(one_who_should_have_spoken_is_woken),
                 T(the_user_s_bytes_go_first_and_their_answer_is_told),
                 T(a_hello_by_name_is_said_on_every_port),
