@@ -29,3 +29,18 @@ void wr_dec(struct wr *w, uint64_t v)
         } while (v);
         wr_bytes(w, b + i, sizeof(b) - i);
 }
+
+void wr_base64(struct wr *w, struct span in)
+{
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for (size_t i = 0; i < in.n; i += 3) {
+                size_t n = in.n - i < 3 ? in.n - i : 3;
+                uint32_t v = (uint32_t)in.p[i] << 16;
+                v |= n > 1 ? (uint32_t)in.p[i + 1] << 8 : 0;
+                v |= n > 2 ? in.p[i + 2] : 0;
+                uint8_t four[4] = {(uint8_t)digits[v >> 18], (uint8_t)digits[v >> 12 & 63],
+                                   (uint8_t)(n > 1 ? digits[v >> 6 & 63] : '='),
+                                   (uint8_t)(n > 2 ? digits[v & 63] : '=')};
+                wr_bytes(w, four, 4);
+        }
+}

@@ -144,7 +144,8 @@ static inline void wr_str(struct wr *w, const char *s)
 }
 
 void wr_fmt(struct wr *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void wr_dec(struct wr *, uint64_t v); /* decimal, without printf's cost */
+void wr_dec(struct wr *, uint64_t v);     /* decimal, without printf's cost */
+void wr_base64(struct wr *, struct span); /* RFC 4648 §4; room for 4 bytes each 3 */
 
 /* Unaligned access to fixed offsets of a buffer known to be long enough (templates, own frames). */
 static inline void put_be16(uint8_t *p, uint16_t v)

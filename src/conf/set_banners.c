@@ -74,18 +74,6 @@ static bool base64_decode(const char *text, struct wr *w)
         return n % 4 == 0 && !w->full;
 }
 
-static void base64_put(FILE *f, struct span s)
-{
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        for (size_t i = 0; i < s.n; i += 3) {
-                size_t left = MIN(s.n - i, (size_t)3);
-                uint32_t v = (uint32_t)s.p[i] << 16 | (left > 1 ? (uint32_t)s.p[i + 1] << 8 : 0) |
-                             (left > 2 ? s.p[i + 2] : 0u);
-                for (unsigned k = 0; k < 4; k++)
-                        fputc(k <= left ? digits[v >> (18 - 6 * k) & 63] : '=', f);
-        }
-}
-
 static int keep_hello(struct conf *c, uint16_t port, const uint8_t *bytes, size_t n, struct err *e)
 {
         struct session_hello *h = NULL;
@@ -135,9 +123,10 @@ int set_hello_bytes(struct conf *c, const struct opt_use *u, struct err *e)
 void dump_hello_bytes(const struct conf *c, const struct opt *o, FILE *f)
 {
         for (size_t i = 0; i < c->n_hellos; i++) {
-                fprintf(f, "%s[%u] = ", o->name, c->hellos[i].port);
-                base64_put(f, c->hellos[i].bytes);
-                fputc('\n', f);
+                char text[HELLO_MAX / 3 * 4 + 4];
+                struct wr w = wr_of(text, sizeof(text));
+                wr_base64(&w, c->hellos[i].bytes);
+                fprintf(f, "%s[%u] = %.*s\n", o->name, c->hellos[i].port, (int)wr_len(&w), text);
         }
 }
 
@@ -211,6 +200,10 @@ int set_capture(struct conf *c, const struct opt_use *u, struct err *e)
                                "%s: what leaks is counted and thrown away, never kept: leave the option out",
                                opt_quote(u->value).s);
         c->capture[i] = on && !never;
+        if (i == CAPTURE_SERVERNAME && u->origin == FROM_ARGS)
+                return conf_note(
+                        c, e, "--%s servername changes nothing: a certificate's names are told in any case",
+                        u->opt->name);
         return 0;
 }
 

@@ -100,28 +100,13 @@ void report_remark(struct session_set *set, struct session *s, const char *words
         report_text(set, s, APP_REMARK, span_str(words), span_of(NULL, 0));
 }
 
-static void base64(struct wr *w, struct span in)
-{
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        for (size_t i = 0; i < in.n; i += 3) {
-                size_t n = MIN(in.n - i, (size_t)3);
-                uint32_t v = (uint32_t)in.p[i] << 16;
-                v |= n > 1 ? (uint32_t)in.p[i + 1] << 8 : 0;
-                v |= n > 2 ? in.p[i + 2] : 0;
-                uint8_t four[4] = {(uint8_t)digits[v >> 18], (uint8_t)digits[v >> 12 & 63],
-                                   (uint8_t)(n > 1 ? digits[v >> 6 & 63] : '='),
-                                   (uint8_t)(n > 2 ? digits[v & 63] : '=')};
-                wr_bytes(w, four, 4);
-        }
-}
-
 void report_base64(struct session_set *set, struct session *s, uint16_t app, struct span in)
 {
         if (in.n > CAPTURE_MAX)
                 return; /* half of it would be no use to anybody */
         struct banner_part *p = banner_part(&set->out, app);
         p->text = wr_of(p->text.start, BANNER_TEXT_MAX);
-        base64(&p->text, in);
+        wr_base64(&p->text, in);
         report_text(set, s, app, written(&p->text), written(&p->fields));
 }
 

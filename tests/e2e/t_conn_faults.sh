@@ -15,7 +15,7 @@ hosts=$(sized 800 50000 200)
 ports="2000 2001"
 rate=$(sized 1500 2500 200)
 faults=drop=10%,dup=10%,reorder=10%
-# So many lines may end after their first segment. Of 5,000 none to two do, which is a fault of ours that is not mended:
+# So many lines may end after their first segment. Of 5,000 none to two do, when its back-off outlasts our patience:
 # FULL=1 allows none.
 spare=$(sized 3 0 3)
 
