@@ -5,6 +5,7 @@
 # is, or does after --repair, and holds nothing false. A full disk: a clear message, nothing corrupt, and the scan goes
 # on when there is room. Rotation and appending leave valid files, too. FULL=1: 200 kills.
 # limit_s: 600
+# patient: yes
 . "$(dirname "$0")/scan.sh"
 
 FORMATS="list json ndjson xml grepable unicornscan hostonly csv"

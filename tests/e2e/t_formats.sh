@@ -5,6 +5,7 @@
 # jq, xmllint, Debian's masscan, nmap's ndiff. --readscan converts ours and masscan's binary files. Results that
 # masscan and trawl both have are the same bytes.
 # limit_s: 150
+# patient: yes
 . "$(dirname "$0")/scan.sh"
 
 prefix=10.0.0.0/22

@@ -4,6 +4,7 @@
 # Shards 1/7 to 7/7 are an exact partition of the targets: as lists, and as packets on the wire when every shard
 # has its own rate and number of transmit threads. The order depends on seed and targets only.
 # limit_s: 120
+# patient: yes
 . "$(dirname "$0")/scan.sh"
 
 targets=10.0.0.0-10.0.139.99 # an odd number, so that the order has holes

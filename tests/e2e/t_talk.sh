@@ -6,6 +6,7 @@
 # its banner; Ctrl-C leaves who was not spoken to yet to --resume and does not wait for them; a pool that cannot be
 # had is told.
 # limit_s: 150
+# patient: yes
 # sanitizers: asan
 . "$(dirname "$0")/scan.sh"
 
