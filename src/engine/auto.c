@@ -12,8 +12,8 @@
 #include <string.h>
 
 static const uint64_t settle_up_ns = 400 * NS_PER_MS, settle_down_ns = NS_PER_S, least_ns = NS_PER_S,
-                      patience_ns = 20 * NS_PER_S, window_ns = 20 * NS_PER_S, look_min_ns = 60 * NS_PER_S,
-                      look_max_ns = 480 * NS_PER_S, alone_ns = 8 * NS_PER_S;
+                      patience_ns = 20 * NS_PER_S, window_ns = 20 * NS_PER_S, look_soon_ns = 5 * NS_PER_S,
+                      look_min_ns = 60 * NS_PER_S, look_max_ns = 480 * NS_PER_S, alone_ns = 8 * NS_PER_S;
 static const double least_samples = 50, base_samples = 120, many_samples = 4000;
 /* What the usual loss rests on before the knee is sought closely: samples, and its standard error. */
 static const double firm_samples = 600, base_error = 0.006;
@@ -327,6 +327,7 @@ static void found_loss(struct auto_rate *a, double pps, double loss, uint64_t no
         a->knee_pps = knee;
         if (a->phase >= AUTO_HOLD) /* the last look was in vain, or found what did not last */
                 a->look_gap_ns = MIN(2 * a->look_gap_ns, look_max_ns);
+        a->look_gap_ns = MAX(a->look_gap_ns, look_min_ns);
         if (looking && a->lo_pps < 1.1 * a->hold_pps && knee > a->hold_pps) {
                 hold(a, a->hold_pps, now_ns);
                 return;
@@ -342,6 +343,16 @@ static void found_loss(struct auto_rate *a, double pps, double loss, uint64_t no
         if (a->lo_pps > 0)
                 next = clamp(knee * 0.98, a->lo_pps, sqrt(a->lo_pps * pps));
         begin_step(a, AUTO_REFINE, next, now_ns);
+}
+
+/* The knee lies between lo and hi. */
+static void close_in(struct auto_rate *a, uint64_t now_ns)
+{
+        double mid = sqrt(a->lo_pps * a->hi_pps), near = a->knee_pps * 1.05;
+        if (a->hi_pps <= knee_width * a->lo_pps)
+                hold(a, margin * a->lo_pps, now_ns);
+        else
+                begin_step(a, AUTO_REFINE, MIN(mid, MAX(near, 1.12 * a->lo_pps)), now_ns);
 }
 
 static void found_clean(struct auto_rate *a, double pps, uint64_t now_ns)
@@ -363,11 +374,8 @@ static void found_clean(struct auto_rate *a, double pps, uint64_t now_ns)
         } else if (a->hi_pps <= 0) {
                 begin_step(a, a->phase == AUTO_LOOK ? AUTO_LOOK : AUTO_GROW,
                            pps * (a->phase == AUTO_LOOK ? 1.25 : 2), now_ns);
-        } else if (a->hi_pps / a->lo_pps <= knee_width) {
-                hold(a, margin * a->lo_pps, now_ns);
         } else {
-                double mid = sqrt(a->lo_pps * a->hi_pps), near = a->knee_pps * 1.05;
-                begin_step(a, AUTO_REFINE, MIN(mid, MAX(near, 1.12 * a->lo_pps)), now_ns);
+                close_in(a, now_ns);
         }
 }
 
@@ -382,13 +390,21 @@ static void found_nothing(struct auto_rate *a, uint64_t now_ns)
         a->judge_from_ns = now_ns;
 }
 
-/* A rate that this machine does not reach is no rate: what it does reach is the knee. */
+/* A rate that this machine does not reach is no rate: the knee lies between what it does reach and what was
+ * asked, which may be less the more is asked. Others may use the machine just now, and a look costs nothing:
+ * soon again. */
 static void found_limit(struct auto_rate *a, double sent_pps, uint64_t now_ns)
 {
         a->reason = AUTO_MACHINE;
+        a->lo_pps = MAX(a->lo_pps, sent_pps);
         a->hi_pps = a->rate_pps;
-        a->lo_pps = sent_pps;
-        hold(a, margin * sent_pps, now_ns);
+        if (a->phase == AUTO_LOOK) {
+                a->look_gap_ns = MIN(2 * a->look_gap_ns, look_max_ns);
+                hold(a, MAX(a->hold_pps, margin * sent_pps), now_ns);
+                return;
+        }
+        a->look_gap_ns = look_soon_ns;
+        close_in(a, now_ns);
 }
 
 static void found_prohibited(struct auto_rate *a, uint64_t now_ns)

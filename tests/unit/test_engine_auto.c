@@ -25,6 +25,8 @@ struct net {
         double noise;        /* drop counts a second that mean nothing */
         double rx_knee_pps;  /* this machine loses frames above it, and counts them */
         double machine_pps;  /* and sends no faster; 0: as fast as asked */
+        double clogs;        /* asked for twice as much, it sends so much less: 1 is half of machine_pps */
+        double busy_s;       /* from then on, for 4 s, others leave it a quarter of that; 0: never */
         double dies;         /* share of canaries that go silent, per probe */
         double hit;          /* share of probes that are answered */
         double prohibit_pps; /* above it ICMP "prohibited" comes for half the probes */
@@ -114,10 +116,17 @@ static void land(struct run *r, struct auto_evidence *e)
         }
 }
 
+static double able(const struct run *r, const struct net *n, double asked)
+{
+        double since_s = (double)(r->now_ns - start_ns) / 1e9 - n->busy_s;
+        double most = n->machine_pps * (n->busy_s > 0 && since_s >= 0 && since_s < 4 ? 0.25 : 1);
+        return n->machine_pps <= 0 || asked <= most ? asked : most / (1 + n->clogs * (asked / most - 1));
+}
+
 static void interval(struct run *r, const struct net *n)
 {
         double dt = FEED_NS / 1e9, asked = r->a.rate_pps;
-        double pps = n->machine_pps > 0 ? MIN(asked, n->machine_pps) : asked;
+        double pps = able(r, n, asked);
         double over = overload(r, n, pps, dt), through = (1 - over) * (1 - n->loss);
         struct auto_evidence e = {.frames = poisson(r, pps * dt)};
         r->now_ns += FEED_NS;
@@ -314,6 +323,24 @@ static const struct {
          0.06,
          2},
         {"this machine is slow", {.machine_pps = 3e6, .hit = 0.05}, 1e7, 90, 3e6, 1, 30, 0.001, 0},
+        {"slower when pressed",
+         {.machine_pps = 3e6, .clogs = 0.8, .hit = 0.05},
+         1e7,
+         90,
+         3e6,
+         1,
+         30,
+         0.001,
+         0},
+        {"busy for a while",
+         {.machine_pps = 3e6, .clogs = 0.3, .busy_s = 14, .hit = 0.05},
+         1e7,
+         100,
+         3e6,
+         1,
+         50,
+         0.001,
+         0},
         {"it gets worse",
          {.knee_pps = 8000, .hit = 0.05, .later_s = 60, .later_knee_pps = 4000},
          10000,
