@@ -207,15 +207,15 @@ static bool held_back(const struct eng *g)
                atomic_load_explicit(&((struct eng *)g)->talk_full, memory_order_relaxed);
 }
 
-/* Waits until at least one frame may leave; returns how many of `want` may. 0: the scan is being stopped. */
-static unsigned wait_turn(struct sender *s, unsigned want)
+/* Waits until at least one frame may leave, `now` or later; returns how many of `want` may. 0: the scan is
+ * being stopped. */
+static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
 {
         struct eng *g = s->g;
         uint64_t yield_until = 0; /* replies go first, but not all the time: two frames' worth of it */
         if (g->rate.closes_below) /* a burst's RSTs are charged before the next one */
                 want = MIN(want, chunk_of(g));
-        for (;;) {
-                uint64_t now = clock_mono_ns();
+        for (;; now = clock_mono_ns()) {
                 if (send_stopping(g))
                         return 0;
                 if (held_back(g)) {
@@ -254,19 +254,20 @@ static bool send_part(struct sender *s, uint16_t id, const struct target_batch *
                       bool same_mac)
 {
         const struct eng *g = s->g;
+        uint64_t now = clock_mono_ns();
         uint8_t bytes[8];
         memcpy(bytes, mac, 8);
-        scan_syn.patch(s->patch, &g->paths[id].tmpl, b, g->key.cookie, bytes, id,
-                       (uint32_t)(clock_mono_ns() / 1000));
+        scan_syn.patch(s->patch, &g->paths[id].tmpl, b, g->key.cookie, bytes, id, (uint32_t)(now / 1000));
         for (unsigned i = 1; i < b->n && !same_mac; i++)
                 memcpy(s->patch[i].mac, &mac[i], 6);
-        for (unsigned done = 0; done < b->n;) {
-                unsigned may = wait_turn(s, b->n - done);
+        for (unsigned done = 0;; now = clock_mono_ns()) {
+                unsigned may = wait_turn(s, b->n - done, now);
                 if (!may || !hand_in(s, id, s->patch + done, may))
                         return false;
                 done += may;
+                if (done == b->n)
+                        return true;
         }
-        return true;
 }
 
 /* Several paths: those of one are picked out, sent, and so on. */
