@@ -1,51 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * table: every banner protocol, one row each, in the order in which they are asked whether the first bytes
- * are theirs: those with long signatures first. Walked by the detection below, by --hello, the help, the
- * tests over samples, and the fuzzers.
+ * table: every parser, in the order of the rows of result/kinds.h, which is the order in which they are asked
+ * whether the first bytes are theirs. Walked by the detection below, by --hello, the help, the tests over
+ * samples, and the fuzzers. Invariant: one place for each parser.
  */
 #include "banner/protocols.h"
 
-/* One row a line, so that a new protocol is one line of a diff. */
-/* clang-format off */
-const struct banner_ops *const banner_table[] = {
-        &banner_ssh,
-        &banner_http,
-        &banner_vnc,
-        &banner_imap,
-        &banner_pop3,
-        &banner_smtp,
-        &banner_ftp,
-        &banner_xmpp,
-        &banner_smb,
-        &banner_smb2,
-        &banner_ldap,
-        &banner_mysql,
-        &banner_mongodb,
-        &banner_rdp,
-        &banner_redis,
-        &banner_memcached,
-        &banner_postgres,
-        &banner_sip,
-        &banner_rtsp,
-        &banner_amqp,
-        &banner_mqtt,
-        &banner_mqtt5,
-        &banner_x11,
-        &banner_rmi,
-        &banner_dns,
-        &banner_minecraft,
-        &banner_socks,
-        &banner_socks4,
-        &banner_telnet,
-        &banner_heartbleed,
-        &banner_ticketbleed,
-        &banner_poodle,
-        &banner_sslv3,
-        &banner_sslv2,
-        NULL,
-};
-/* clang-format on */
+/* Two rows with one parser do not compile. */
+#define PLACE(number, name, word, parser) PLACE_##parser,
+#define PLACE_TOO(name, parser)           PLACE_##parser,
+enum { RESULT_KINDS(RESULT_NOTHING, PLACE, PLACE_TOO) N_PARSERS };
+
+#define PARSER(number, name, word, parser) &banner_##parser,
+#define PARSER_TOO(name, parser)           &banner_##parser,
+const struct banner_ops *const banner_table[N_PARSERS + 1] = {
+        RESULT_KINDS(RESULT_NOTHING, PARSER, PARSER_TOO)};
 
 const struct banner_ops *banner_by_name(const char *name)
 {

@@ -96,73 +96,31 @@ size_t result_reason(char *out, size_t cap, const struct record *r)
         return wr_len(&w);
 }
 
-/* ---- applications: the numbers are stored in binary files ---- */
+/* ---- kinds of banners ---- */
 
-static const char *const apps[] = {
-        [0] = "unknown",
-        [1] = "unknown",
-        [2] = "ssh",
-        [3] = "ssh",
-        [4] = "http",
-        [5] = "ftp",
-        [6] = "dns-ver",
-        [7] = "snmp",
-        [8] = "nbtstat",
-        [9] = "ssl",
-        [10] = "smb",
-        [11] = "smtp",
-        [12] = "pop",
-        [13] = "imap",
-        [14] = "zeroaccess",
-        [15] = "X509",
-        [16] = "X509CA",
-        [17] = "title",
-        [18] = "html",
-        [19] = "ntp",
-        [20] = "vuln",
-        [21] = "heartbleed",
-        [22] = "ticketbleed",
-        [23] = "vnc",
-        [24] = "safe",
-        [25] = "memcached",
-        [26] = "scripting",
-        [27] = "versioning",
-        [28] = "coap",
-        [29] = "telnet",
-        [30] = "rdp",
-        [31] = "http.server",
-        [32] = "minecraft",
-        [33] = "vnc",
-        [34] = "vnc-info",
-        [35] = "isakmp",
-        [36] = "error",
-        [APP_MYSQL] = "mysql",
-        [APP_POSTGRES] = "postgres",
-        [APP_REDIS] = "redis",
-        [APP_MONGODB] = "mongodb",
-        [APP_LDAP] = "ldap",
-        [APP_MQTT] = "mqtt",
-        [APP_AMQP] = "amqp",
-        [APP_SIP] = "sip",
-        [APP_RTSP] = "rtsp",
-        [APP_X11] = "x11",
-        [APP_RMI] = "rmi",
-        [APP_SOCKS] = "socks",
-        [APP_XMPP] = "xmpp",
-        [APP_REMARK] = "remark",
-        [APP_CAPTURE] = "capture",
-};
-
+/* A switch: two rows with one number do not compile. */
 const char *result_app_name(uint16_t app)
 {
-        return app < ARRAY_LEN(apps) ? apps[app] : NULL;
+#define WORD(number, name, word, ...) \
+        case number:                  \
+                return word;
+        switch (app) {
+                RESULT_KINDS(WORD, WORD, RESULT_NOTHING)
+        default:
+                return NULL;
+        }
+#undef WORD
 }
 
-/* Where a name has an old and a new number the new one, which is higher, is meant. */
+/* Where a word has an old and a new number the new one, which is higher, is meant. */
 int result_app_by_name(const char *name)
 {
-        for (int i = (int)ARRAY_LEN(apps) - 1; i >= 0; i--)
-                if (apps[i] && strcmp(apps[i], name) == 0)
-                        return i;
-        return -1;
+#define NUMBER(number, name, ...) number,
+        static const uint16_t numbers[] = {RESULT_KINDS(NUMBER, NUMBER, RESULT_NOTHING)};
+#undef NUMBER
+        int found = -1;
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+                if (strcmp(result_app_name(numbers[i]), name) == 0)
+                        found = MAX(found, (int)numbers[i]);
+        return found;
 }

@@ -6,6 +6,7 @@
 #ifndef TRAWL_RESULT_H
 #define TRAWL_RESULT_H
 #include "wire/wire.h"
+#include "result/kinds.h"
 
 struct record {
         struct target who;       /* proto: 0 ARP, 1 ICMP, 6 TCP, 17 UDP, 132 SCTP */
@@ -44,48 +45,10 @@ void fields_put_u64(struct wr *, const char *key, uint64_t);
 void fields_put_bool(struct wr *, const char *key, bool);
 bool fields_next(struct rd *, struct field *); /* false: that was all, or the rest is malformed */
 
-/* What a banner is about. The numbers are stored in binary files; those below 256 are masscan's. */
-enum result_app {
-        APP_UNKNOWN = 1,
-        APP_SSH = 3,
-        APP_HTTP = 4,
-        APP_FTP = 5,
-        APP_DNS = 6,
-        APP_SSL = 9,
-        APP_SMB = 10,
-        APP_SMTP = 11,
-        APP_POP3 = 12,
-        APP_IMAP = 13,
-        APP_X509 = 15,
-        APP_X509CA = 16,
-        APP_TITLE = 17,
-        APP_HTML = 18,
-        APP_VULN = 20,
-        APP_SAFE = 24,
-        APP_MEMCACHED = 25,
-        APP_TELNET = 29,
-        APP_RDP = 30,
-        APP_HTTP_SERVER = 31,
-        APP_MINECRAFT = 32,
-        APP_VNC = 33,
-        APP_VNC_INFO = 34,
-        APP_ERROR = 36,
-        APP_MYSQL = 256,
-        APP_POSTGRES,
-        APP_REDIS,
-        APP_MONGODB,
-        APP_LDAP,
-        APP_MQTT,
-        APP_AMQP,
-        APP_SIP,
-        APP_RTSP,
-        APP_X11,
-        APP_RMI,
-        APP_SOCKS,
-        APP_XMPP,
-        APP_REMARK, /* our own words about odd ends: "closes at once", "says nothing" */
-        APP_CAPTURE /* --capture raw: the bytes of the conversation, base64 */
-};
+/* What a banner is about: APP_SSH = 3 and so on, of the rows of kinds.h. Stored in binary files. */
+#define RESULT_NUMBER(number, name, ...) APP_##name = number,
+#define RESULT_NOTHING(...)
+enum result_app { RESULT_KINDS(RESULT_NUMBER, RESULT_NUMBER, RESULT_NOTHING) };
 
 /* ---- record.c: the words for things, shared by every writer and reader ------------------------------------
  */

@@ -622,12 +622,23 @@ static void test_protocol(void **state)
         banner_conf_free(&conf);
 }
 
-/* Names are unique and of the command line; ports end; a hello is there where nobody else would begin. */
+struct row {
+        uint16_t app;
+        const char *name;
+};
+#define ROW(number, kind, word, parser) {APP_##kind, #parser},
+#define ROW_ALSO(kind, parser)          {APP_##kind, #parser},
+
+/* A parser is what its row says. Names are unique and of the command line; ports end; a hello is there where
+ * nobody else would begin. */
 static void test_table(void **state)
 {
+        static const struct row rows[] = {RESULT_KINDS(RESULT_NOTHING, ROW, ROW_ALSO)};
         (void)state;
         for (unsigned i = 0; banner_table[i]; i++) {
                 const struct banner_ops *b = banner_table[i];
+                assert_true(i < ARRAY_LEN(rows) && b->app == rows[i].app);
+                assert_string_equal(b->name, rows[i].name);
                 assert_ptr_equal(banner_by_name(b->name), b);
                 assert_true(b->name[0] &&
                             strspn(b->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(b->name));

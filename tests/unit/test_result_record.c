@@ -123,6 +123,47 @@ static void applications(void **state)
         assert_int_equal(result_app_by_name(""), -1);
 }
 
+/* Masscan has given two numbers to some words: the old one leads to the new one. */
+static int newest(uint16_t id)
+{
+        switch (id) {
+        case APP_NONE:
+                return APP_UNKNOWN;
+        case APP_SSH_1:
+                return APP_SSH;
+        case APP_VNC_OLD:
+                return APP_VNC;
+        default:
+                return id;
+        }
+}
+
+/* Files keep the number, --banner-types takes the word: each leads to the other. */
+static void no_word_is_given_twice(void **state)
+{
+#define NUMBER(number, name, ...) number,
+        static const uint16_t numbers[] = {RESULT_KINDS(NUMBER, NUMBER, RESULT_NOTHING)};
+#undef NUMBER
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+                const char *word = result_app_name(numbers[i]);
+                assert_true(word && word[0] && strlen(word) < 32);
+                assert_int_equal(strcspn(word, " ,"), strlen(word));
+                assert_int_equal(result_app_by_name(word), newest(numbers[i]));
+        }
+}
+
+/* What is stored in files stays what it was. */
+static void numbers_never_change(void **state)
+{
+        static const char *const ours[] = {"mysql", "postgres", "redis", "mongodb", "ldap",
+                                           "mqtt",  "amqp",     "sip",   "rtsp",    "x11",
+                                           "rmi",   "socks",    "xmpp",  "remark",  "capture"};
+        (void)state;
+        for (unsigned i = 0; i < ARRAY_LEN(ours); i++)
+                assert_int_equal(result_app_by_name(ours[i]), 256 + i);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -131,6 +172,8 @@ int main(void)
                 cmocka_unit_test(a_reason_never_leaves_its_room),
                 cmocka_unit_test(every_icmp_code_has_a_word),
                 cmocka_unit_test(applications),
+                cmocka_unit_test(no_word_is_given_twice),
+                cmocka_unit_test(numbers_never_change),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
