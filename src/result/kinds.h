@@ -79,6 +79,7 @@
         ALSO(VULN, poodle) \
         ALSO(SSL, sslv3) \
         ALSO(SSL, sslv2) \
+        PROTOCOL(271, NNTP, "nntp", nntp) \
         /* new rows go above this line */
 /* clang-format on */
 #endif
