@@ -10,7 +10,17 @@
  * the bit of another position, however long its thread was held up in between.
  */
 #include "eng.h"
-#include <stdlib.h>
+#include <sys/mman.h>
+
+/* Positions whose pages are given back together when all are settled: the ring is as large as the highest
+ * rate may want, and a slower scan would fill memory with what nobody asks about any more. */
+enum { CHUNK_LOG2 = 24, CHUNK_BITS = 1 << (CHUNK_LOG2 - 3), CHUNK_SENT = 1 << (CHUNK_LOG2 - 4) };
+
+static void *ring_of(uint64_t len)
+{
+        void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return p == MAP_FAILED ? NULL : p;
+}
 
 int window_init(struct window *w, uint64_t positions, struct err *e)
 {
@@ -18,8 +28,9 @@ int window_init(struct window *w, uint64_t positions, struct err *e)
         while (n < positions)
                 n *= 2;
         memset(w, 0, sizeof(*w));
-        w->bits = calloc(n / 64, sizeof(*w->bits));
-        w->sent_ms = calloc(n / 64, sizeof(*w->sent_ms));
+        w->mask = n - 1;
+        w->bits = ring_of(n / 64 * sizeof(*w->bits));
+        w->sent_ms = ring_of(n / 64 * sizeof(*w->sent_ms));
         if (!w->bits || !w->sent_ms) {
                 window_free(w);
                 return err_set(
@@ -27,14 +38,16 @@ int window_init(struct window *w, uint64_t positions, struct err *e)
                         "out of memory for %llu probes in flight: lower --rate, --retries or --retry-delay",
                         (unsigned long long)n);
         }
-        w->mask = n - 1;
         return 0;
 }
 
 void window_free(struct window *w)
 {
-        free((void *)w->bits);
-        free((void *)w->sent_ms);
+        uint64_t words = (w->mask + 1) / 64;
+        if (w->bits)
+                munmap((void *)w->bits, words * sizeof(*w->bits));
+        if (w->sent_ms)
+                munmap((void *)w->sent_ms, words * sizeof(*w->sent_ms));
         memset(w, 0, sizeof(*w));
 }
 
@@ -61,6 +74,20 @@ uint64_t window_claim(struct window *w, uint64_t *first, uint64_t want, uint64_t
                 forget(w, pos, n);
                 *first = pos;
                 return n;
+        }
+}
+
+/* A reply that passed the bounds check just before may touch a page again; what it leaves there is forgotten
+ * when the position's successor is claimed, half a ring later. */
+void window_settle(struct window *w, uint64_t low)
+{
+        uint64_t chunk = atomic_load(&w->low) >> CHUNK_LOG2, end = low >> CHUNK_LOG2;
+        uint64_t chunks = (w->mask + 1) >> CHUNK_LOG2;
+        atomic_store(&w->low, low);
+        for (; chunks > 2 && chunk < end; chunk++) {
+                uint64_t at = chunk % chunks;
+                madvise((uint8_t *)w->bits + at * CHUNK_BITS, CHUNK_BITS, MADV_DONTNEED);
+                madvise((uint8_t *)w->sent_ms + at * CHUNK_SENT, CHUNK_SENT, MADV_DONTNEED);
         }
 }
 

@@ -184,7 +184,7 @@ static void vouch(struct writer *w)
         /* Who answers after its horizon is spoken to, and was vouched for already. */
         w->candidate = w->candidate_seed == g->seed ? MAX(w->candidate, eng_settled(g)) : eng_settled(g);
         w->candidate_seed = g->seed;
-        atomic_store(&g->window.low, w->candidate);
+        window_settle(&g->window, w->candidate);
         pthread_mutex_unlock(&g->round_lock);
         for (unsigned i = 0; i < g->n_rx; i++)
                 w->owed[i] = ring_fill(&g->found[i]);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -95,6 +96,46 @@ static void threads_claim_disjoint_blocks(void **state)
         window_free(&w);
 }
 
+static uint64_t resident(const void *p, size_t len)
+{
+        size_t pages = len / 4096, n = 0;
+        unsigned char *in = calloc(pages, 1);
+        assert_int_equal(mincore((void *)(uintptr_t)p, len, in), 0);
+        for (size_t i = 0; i < pages; i++)
+                n += in[i] & 1;
+        free(in);
+        return n * 4096;
+}
+
+/* A ring of 2^30 positions of which few are in flight costs what those cost, however far the scan has come.
+ */
+static void what_is_settled_costs_no_memory(void **state)
+{
+        struct window w;
+        struct err e;
+        uint64_t first, n, most = 0;
+        (void)state;
+        assert_int_equal(window_init(&w, 1ull << 30, &e), 0);
+        for (uint64_t pos = 0; pos < 1ull << 31; pos += n) {
+                n = window_claim(&w, &first, 1 << 20, UINT64_MAX);
+                assert_int_equal(n, 1 << 20);
+                assert_int_equal(first, pos);
+                for (uint64_t p = pos; p < pos + n; p += 4096) {
+                        window_sent(&w, p, 7);
+                        assert_false(window_answered(&w, p));
+                        assert_false(window_mark(&w, p));
+                }
+                window_settle(&w, pos > 1 << 22 ? pos - (1 << 22) : 0);
+                assert_true(window_answered(&w, pos));
+                if (pos % (1 << 26) == 0)
+                        most = MAX(most, resident((void *)w.bits, 128 << 20) +
+                                                 resident((void *)w.sent_ms, 64 << 20));
+        }
+        if (most > 8 << 20) /* 192 MiB if nothing went back */
+                fail_msg("%llu bytes", (unsigned long long)most);
+        window_free(&w);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -102,6 +143,7 @@ int main(void)
                 cmocka_unit_test(claims_stop_at_the_end),
                 cmocka_unit_test(marks_live_and_are_forgotten),
                 cmocka_unit_test(threads_claim_disjoint_blocks),
+                cmocka_unit_test(what_is_settled_costs_no_memory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
