@@ -431,6 +431,40 @@ match for local action "keep"
 """
 SMTPD_WORDS = {"smtp": r"^220 open\.trawl\.test ESMTP OpenSMTPD(?s:.*)250[ -]"}
 
+INN = """
+pathhost: news.trawl.test
+domain: trawl.test
+mta: "/usr/sbin/sendmail -oi -oem %s"
+hismethod: hisv6
+enableoverview: true
+ovmethod: tradindexed
+pathnews: /usr/lib/news
+pathetc: /etc/news
+patharticles: @D/articles
+pathoverview: @D/overview
+pathdb: @D/db
+pathrun: @D/run
+pathlog: @D/log
+pathspool: @D
+pathtmp: @D/tmp
+tlscertfile: /srv/tls/rsa.pem
+tlskeyfile: @D/key.pem
+"""
+INN_READERS = """
+auth "any" {
+        hosts: "*"
+        default: "<any>"
+        auth: "ckpasswd -f @D/passwd"
+}
+access "any" {
+        users: "<any>"
+        newsgroups: "*"
+        access: R
+}
+"""
+NEWS = {"nntp": r"^20[01] news\.trawl\.test InterNetNews NNRP server INN {v}(?s:.*)\n101 (?s:.*)\nREADER\n"}
+NEWS_FIELDS = {"hostname": r"^news\.trawl\.test$", "product": "^INN$", "version": "^{v}$", "capabilities": "^READER$"}
+
 MAIL = [
     Server("dovecot", 17, "dovecot-core", [
         Port("IMAP, STARTTLS", 143, 31143, tls(IMAP, **TLS_RSA), cert="rsa",
@@ -453,6 +487,16 @@ MAIL = [
              fields={"smtp": {"hostname": r"^open\.trawl\.test$", "starttls": "^true$"}}),
     ], [["/usr/sbin/smtpd", "-d", "-f", "@D/smtpd.conf"]], {"smtpd.conf": SMTPD},
            prepare="mkdir -p /var/spool/smtpd /var/lib/opensmtpd/empty; chmod 711 /var/spool/smtpd"),
+    Server("inn2", 43, "inn2", [
+        Port("NNTP, STARTTLS", 119, 31119, tls(NEWS, **TLS_RSA), cert="rsa",
+             fields={"nntp": dict(NEWS_FIELDS, starttls="^true$", after_starttls="^true$")}),
+        Port("NNTP in TLS", 563, 31563, tls(NEWS, **TLS_RSA), cert="rsa", fields={"nntp": NEWS_FIELDS}),
+    ], [["/usr/lib/news/bin/nnrpd", "-D", "-f", "-4", "@A", "-c", "@D/readers.conf", "-p", port] + more
+        for port, more in (("119", []), ("31119", []), ("563", ["-S"]), ("31563", ["-S"]))],
+           {"inn.conf": INN, "readers.conf": INN_READERS, "passwd": ""}, owner="news", env={"INNCONF": "@D/inn.conf"},
+           prepare="mkdir @D/articles @D/overview @D/db @D/run @D/log @D/tmp; install -m 600 /srv/tls/rsa.key @D/key.pem; "
+                   "cp /usr/lib/news/examples/active /usr/lib/news/examples/newsgroups @D/db; "
+                   "chown -R news: @D; /usr/lib/news/bin/makehistory -O"),
 ]
 
 # ---- desktops ----
@@ -479,7 +523,7 @@ DESKTOPS = [
     Server("Xvfb", 34, "xvfb", [
         Port("X11, anyone may", 6000, 31034, X11_OPEN, fields={"x11": {"vendor": r"^The X\.Org Foundation$"}}),
         Port("X11, refused", 6001, 31035, {"x11": r"[Nn]o protocol specified|[Aa]uthorization required"}),
-    ], [["/usr/bin/Xvfb", ":%d" % display, "-screen", "0", "640x480x16", "-listen", "tcp"] + more
+    ], [["/usr/bin/Xvfb", ":%d" % display, "-screen", "0", "640x480x16", "-listen", "tcp", "-noreset"] + more
         for display, more in ((0, ["-ac"]), (25034, ["-ac"]), (1, []), (25035, []))],
            prepare="mkdir -p -m 1777 /tmp/.X11-unix"),
 ]
