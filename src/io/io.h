@@ -172,8 +172,12 @@ int io_shield_open(struct io_shield **, const struct io_span *ours, unsigned n, 
 /* One interface more that may bring answers (of a tagged VLAN its own, of a bridge's port the bridge is
  * taken); twice is no error. */
 int io_shield_add(struct io_shield *, int ifindex, struct err *);
-void io_shield_counts(struct io_shield *, struct io_shield_count *);
-/* What it is, and what is not as it should be, as the end of a sentence; may change with io_shield_add. */
+/* Interfaces that appear later get it, too, as long as this is called every now and then; it never waits.
+ * True: the word has changed. */
+bool io_shield_follow(struct io_shield *);
+void io_shield_counts(struct io_shield *, struct io_shield_count *); /* how tests know who took a segment */
+/* What it is, and what is not as it should be, as the end of a sentence; may change with io_shield_add
+ * and io_shield_follow. */
 const char *io_shield_word(const struct io_shield *);
 void io_shield_close(struct io_shield *); /* NULL: nothing happens */
 

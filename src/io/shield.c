@@ -11,6 +11,9 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+
+enum { NEWS_BYTES = 32 << 10, NEWS_MAX = 64 /* of one call, about */ };
 
 struct io_shield {
         enum io_shield_by by;
@@ -20,6 +23,9 @@ struct io_shield {
         struct shield_nft *nft;
         struct err why; /* why there is no tc program */
         char word[384];
+        struct mnl_socket *news; /* of links; NULL: none can be had, so nobody is followed */
+        bool missed;             /* some news: all links are looked at */
+        uint8_t buf[NEWS_BYTES] __attribute__((aligned(8)));
 };
 
 static int give_up(const struct io_shield *s, const struct err *nft, struct err *e)
@@ -47,6 +53,18 @@ static int raise_rules(struct io_shield *s, struct err *e)
         return 0;
 }
 
+/* What came before this is looked for once, see io_shield_follow. */
+static void listen_for_links(struct io_shield *s)
+{
+        s->missed = true;
+        s->news = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+        if (s->news && mnl_socket_bind(s->news, RTMGRP_LINK, MNL_SOCKET_AUTOPID) == 0)
+                return;
+        if (s->news)
+                mnl_socket_close(s->news);
+        s->news = NULL;
+}
+
 int io_shield_open(struct io_shield **out, const struct io_span *ours, unsigned n, enum io_shield_by by,
                    struct err *e)
 {
@@ -65,6 +83,8 @@ int io_shield_open(struct io_shield **out, const struct io_span *ours, unsigned 
         bool program = by != IO_SHIELD_NFT && shield_tcx_open(&s->tcx, ours, n, &s->why) == 0;
         if (!program && raise_rules(s, e))
                 goto close_shield;
+        if (program)
+                listen_for_links(s);
         *out = s;
         return 0;
 close_shield:
@@ -130,9 +150,66 @@ int io_shield_add(struct io_shield *s, int ifindex, struct err *e)
 {
         if (find_place(&ifindex, e))
                 return -1;
-        if (s->nft || shield_tcx_add(s->tcx, ifindex, &s->why) == 0)
+        struct err why = {0};
+        if (s->nft || shield_tcx_add(s->tcx, ifindex, &why) == 0)
                 return 0;
+        if (why.code == ENODEV) {
+                *e = why;
+                return -1;
+        }
+        s->why = why;
         return raise_rules(s, e);
+}
+
+/* ---- interfaces that come later ---- */
+
+/* One that nothing can be attached to is passed by: no probe leaves by it. */
+static int see_link(const struct nlmsghdr *h, void *arg)
+{
+        struct io_shield *s = arg;
+        const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
+        struct err e = {0};
+        bool link =
+                mnl_nlmsg_get_payload_len(h) >= sizeof(*m) && m->ifi_family == AF_UNSPEC; /* no bridge's */
+        if (link && h->nlmsg_type == RTM_NEWLINK)
+                (void)io_shield_add(s, m->ifi_index, &e);
+        else if (link && h->nlmsg_type == RTM_DELLINK && s->tcx)
+                shield_tcx_drop(s->tcx, m->ifi_index);
+        return 0;
+}
+
+static void see_all(struct io_shield *s)
+{
+        struct err e = {0};
+        struct nl nl;
+        if (nl_open(&nl, &e))
+                return;
+        s->missed = nl_dump(&nl, RTM_GETLINK, AF_UNSPEC, see_link, NULL, s, &e) != 0;
+        nl_close(&nl);
+}
+
+/* False: there is no more news for now. */
+static bool read_news(struct io_shield *s)
+{
+        ssize_t got = recv(mnl_socket_get_fd(s->news), s->buf, NEWS_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+        int left = (int)got;
+        s->missed |= got > NEWS_BYTES || (got < 0 && errno == ENOBUFS);
+        if (got < 0 || got > NEWS_BYTES)
+                return got >= 0 || errno == ENOBUFS || errno == EINTR;
+        for (const struct nlmsghdr *h = (void *)s->buf; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+                (void)see_link(h, s);
+        return true;
+}
+
+bool io_shield_follow(struct io_shield *s)
+{
+        if (!s->news || s->nft)
+                return false;
+        for (unsigned i = 0; i < NEWS_MAX && read_news(s); i++)
+                continue;
+        if (s->missed)
+                see_all(s);
+        return s->nft != NULL;
 }
 
 void io_shield_counts(struct io_shield *s, struct io_shield_count *c)
@@ -154,6 +231,8 @@ void io_shield_close(struct io_shield *s)
                 return;
         shield_tcx_close(s->tcx);
         shield_nft_close(s->nft);
+        if (s->news)
+                mnl_socket_close(s->news);
         free(s->ours);
         free(s);
 }

@@ -10,7 +10,8 @@
 /* ---- shield_tcx.c: a program per interface, Linux 6.6 ---- */
 struct shield_tcx;
 int shield_tcx_open(struct shield_tcx **, const struct io_span *, unsigned n, struct err *);
-int shield_tcx_add(struct shield_tcx *, int ifindex, struct err *);
+int shield_tcx_add(struct shield_tcx *, int ifindex, struct err *); /* code ENODEV: there is no such */
+void shield_tcx_drop(struct shield_tcx *, int ifindex); /* it is gone; its number may come again */
 void shield_tcx_counts(const struct shield_tcx *, struct io_shield_count *);
 void shield_tcx_close(struct shield_tcx *); /* NULL: nothing */
 

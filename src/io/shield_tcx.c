@@ -89,6 +89,19 @@ int shield_tcx_add(struct shield_tcx *t, int ifindex, struct err *e)
         return 0;
 }
 
+void shield_tcx_drop(struct shield_tcx *t, int ifindex)
+{
+        unsigned i = 0;
+        while (i < t->n && t->ifindex[i] != ifindex)
+                i++;
+        if (i == t->n)
+                return;
+        close(t->links[i]);
+        t->n--;
+        t->links[i] = t->links[t->n];
+        t->ifindex[i] = t->ifindex[t->n];
+}
+
 void shield_tcx_counts(const struct shield_tcx *t, struct io_shield_count *c)
 {
         *c = (struct io_shield_count){0};
@@ -120,6 +133,11 @@ int shield_tcx_add(struct shield_tcx *t, int ifindex, struct err *e)
 {
         (void)t, (void)ifindex;
         return err_set(e, 0, "there is no tc program");
+}
+
+void shield_tcx_drop(struct shield_tcx *t, int ifindex)
+{
+        (void)t, (void)ifindex;
 }
 
 void shield_tcx_counts(const struct shield_tcx *t, struct io_shield_count *c)

@@ -474,12 +474,13 @@ static void listening_everywhere(void)
 
 /* ---- other links ---- */
 
-static int open_tun(const char *name)
+/* ifindex 0: any */
+static int open_tun(const char *name, unsigned ifindex)
 {
         struct ifreq r = {.ifr_flags = IFF_TUN | IFF_NO_PI};
         int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
         memcpy(r.ifr_name, name, strlen(name));
-        if (fd >= 0 && ioctl(fd, TUNSETIFF, &r)) {
+        if (fd >= 0 && ((ifindex && ioctl(fd, TUNSETIFINDEX, &ifindex)) || ioctl(fd, TUNSETIFF, &r))) {
                 close(fd);
                 return -1;
         }
@@ -506,7 +507,7 @@ static bool tun_draws_rst(int fd, struct io_shield *s, uint16_t port)
 
 static void on_a_tunnel(void)
 {
-        int fd = open_tun("tt0");
+        int fd = open_tun("tt0", 0);
         if (fd < 0)
                 skip();
         run("ip addr add 10.11.0.1/24 dev tt0 && ip link set tt0 up");
@@ -516,6 +517,71 @@ static void on_a_tunnel(void)
         assert_true(tun_draws_rst(fd, s, OTHER));
         io_shield_close(s);
         assert_true(tun_draws_rst(fd, NULL, FIRST));
+        close(fd);
+}
+
+static void appears_and_is_shielded(struct io_shield *s)
+{
+        int fd = open_tun("tt1", 777);
+        if (fd < 0)
+                fail_msg("a tunnel: %s", strerror(errno));
+        run("ip addr add 10.11.0.1/24 dev tt1 && ip link set tt1 up");
+        assert_int_equal(tun_draws_rst(fd, s, FIRST), by == IO_SHIELD_TCX); /* rules are for all */
+        assert_false(io_shield_follow(s));
+        assert_false(tun_draws_rst(fd, s, FIRST));
+        assert_true(tun_draws_rst(fd, s, OTHER));
+        close(fd);
+}
+
+static unsigned open_fds(void)
+{
+        unsigned n = 0;
+        DIR *d = opendir("/proc/self/fd");
+        assert_non_null(d);
+        while (readdir(d))
+                n++;
+        closedir(d);
+        return n;
+}
+
+/* An interface that comes when the shield stands; one that goes and whose number comes again; many. */
+static void on_what_comes_later(void)
+{
+        int fd = open_tun("tt0", 0);
+        if (fd < 0)
+                skip();
+        close(fd);
+        struct io_shield *s = raise_on("tv0");
+        assert_false(io_shield_follow(s));
+        appears_and_is_shielded(s);
+        appears_and_is_shielded(s); /* what is told at once: it went, it came */
+        assert_false(io_shield_follow(s));
+        appears_and_is_shielded(s);
+        assert_false(io_shield_follow(s));
+        unsigned fds = open_fds();
+        for (int i = 0; i < 5; i++) {
+                close(open_tun("tt2", 0));
+                assert_false(io_shield_follow(s));
+        }
+        assert_int_equal(open_fds(), fds); /* nothing is kept of those that went */
+        for (int i = 0; i < 60; i++)       /* more news than its socket holds */
+                close(open_tun("tt2", 0));
+        appears_and_is_shielded(s);
+        io_shield_close(s);
+}
+
+/* Between the list of links that a scan begins with and the shield. */
+static void on_what_came_before(void)
+{
+        int fd = open_tun("tt1", 0);
+        if (fd < 0)
+                skip();
+        run("ip addr add 10.11.0.1/24 dev tt1 && ip link set tt1 up");
+        struct io_shield *s = raise_on("tv0");
+        assert_int_equal(tun_draws_rst(fd, s, FIRST), by == IO_SHIELD_TCX);
+        assert_false(io_shield_follow(s));
+        assert_false(tun_draws_rst(fd, s, FIRST));
+        io_shield_close(s);
         close(fd);
 }
 
@@ -694,6 +760,8 @@ BOTH_WAYS(sockets4, SOCKETS(sockets_do_not_notice(4)))
 BOTH_WAYS(sockets6, SOCKETS(sockets_do_not_notice(6)))
 BOTH_WAYS(everywhere, SOCKETS(listening_everywhere()))
 BOTH_WAYS(tunnel, on_a_tunnel())
+BOTH_WAYS(later, on_what_comes_later())
+BOTH_WAYS(earlier, on_what_came_before())
 BOTH_WAYS(loopback, on_loopback())
 BOTH_WAYS(bridge, SOCKETS(on_a_bridge()))
 BOTH_WAYS(killed, gone_when_killed())
@@ -766,6 +834,8 @@ int main(void)
                 cmocka_unit_test(sockets6_tcx),      cmocka_unit_test(sockets6_nft),
                 cmocka_unit_test(everywhere_tcx),    cmocka_unit_test(everywhere_nft),
                 cmocka_unit_test(tunnel_tcx),        cmocka_unit_test(tunnel_nft),
+                cmocka_unit_test(later_tcx),         cmocka_unit_test(later_nft),
+                cmocka_unit_test(earlier_tcx),       cmocka_unit_test(earlier_nft),
                 cmocka_unit_test(loopback_tcx),      cmocka_unit_test(loopback_nft),
                 cmocka_unit_test(bridge_tcx),        cmocka_unit_test(bridge_nft),
                 cmocka_unit_test(killed_tcx),        cmocka_unit_test(killed_nft),
