@@ -154,6 +154,7 @@ struct found { /* rx -> writer */
 
 struct tallies { /* the writer's own; atomic so that main can show them */
         _Atomic uint64_t open, closed, filtered, duplicates, banners;
+        _Atomic uint64_t all_open;         /* hosts that answer on every port */
         _Atomic uint64_t last_answer_ms;   /* since start */
         _Atomic uint64_t blocked_since_ms; /* an output does not take bytes; 0: it does */
 };
@@ -210,6 +211,7 @@ struct eng {
         _Atomic uint64_t last_send_ns;
         _Atomic uint32_t rtt_max_ms;
         _Atomic uint64_t pauses, pause_ns;
+        _Atomic uint64_t full_ns; /* probes have waited so long for room to talk */
         _Atomic uint64_t ask_count;
         /* link.c */
         _Atomic bool link_out;                        /* an interface is down or gone */
@@ -284,9 +286,11 @@ void eng_charge_closed(struct eng *);
 bool eng_closes_below(const struct eng *);                      /* some back-end sends RSTs on its own */
 bool eng_is_source(const struct eng *, const struct ip_addr *); /* probes leave from it */
 uint64_t eng_settled(const struct eng *);                       /* lowest position that is not settled */
+uint64_t eng_caught_up_ns(const struct eng *); /* what had arrived by then was looked at by all receivers */
 /* talks.c: what --banners needs besides the receive threads */
 void eng_start_talks(
         struct eng *); /* TLS workers, the shield; what cannot be had is told, and done without */
+void eng_watch_shield(struct eng *); /* interfaces that come up later; run by main */
 void eng_end_talks(struct eng *);
 uint32_t eng_talking(const struct eng *); /* services not done with; any thread */
 /* link.c: interfaces that go down, run by main */
@@ -330,9 +334,10 @@ int checkpoint_load(struct eng *,
 void checkpoint_remove(const struct eng *);
 /* status.c */
 struct status {
-        uint64_t next_ns, last_ns, last_frames;
+        uint64_t next_ns, last_ns, last_frames, last_full_ns;
         double rate_now;
         bool waiting;
+        bool talk_full; /* probes waited for room to talk most of the time since the last look */
         uint64_t wait_end_ns;
 };
 struct totals {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 enum { TICK_NS = 5000000 };
+static const uint64_t LAG_NS = NS_PER_S;   /* a receive thread may be late by so much when all is over */
 static const uint64_t ROUND_NS = NS_PER_S; /* --infinite: of a round that sent nothing */
 
 struct threads {
@@ -48,12 +49,15 @@ static void look_after(struct eng *g, struct threads *t)
                 take_signal(g, sig);
         eng_ask_neighbours(g, now);
         eng_watch_links(g, now);
+        eng_watch_shield(g);
         eng_proof_watch(g, now);
         steer_tick(g->steer, g, now);
         if (atomic_load(&g->tx_pause)) {
                 COUNT(g->pauses, 1);
                 COUNT(g->pause_ns, TICK_NS);
         }
+        if (atomic_load(&g->talk_full) && !t->status.waiting)
+                COUNT(g->full_ns, TICK_NS);
         if (g->conf->max_runtime_s > 0 && (double)(now - g->start_ns) / 1e9 > g->conf->max_runtime_s)
                 atomic_compare_exchange_strong(&g->stop, &no, STOP_RUNTIME);
         status_show(g, &t->status, now);
@@ -136,8 +140,9 @@ static void wait_for_answers(struct eng *g, struct threads *t)
         int no = STOP_NO;
         t->status.waiting = true;
         while (t->n_rx && !atomic_load(&g->hurry)) {
-                t->status.wait_end_ns = wait_end_ns(g);
-                if (clock_mono_ns() >= t->status.wait_end_ns)
+                uint64_t heard_ns = eng_caught_up_ns(g); /* asked first: it may begin conversations */
+                uint64_t end_ns = t->status.wait_end_ns = wait_end_ns(g), now_ns = clock_mono_ns();
+                if (now_ns >= end_ns && (heard_ns >= end_ns || now_ns - end_ns >= LAG_NS))
                         break;
                 look_after(g, t);
         }

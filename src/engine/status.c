@@ -100,7 +100,7 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 "\"answers\":%llu,"
                 "\"forged\":%llu,\"malformed\":%llu},"
                 "\"found\":{\"open\":%llu,\"closed\":%llu,\"filtered\":%llu,\"duplicates\":%llu,\"banners\":%"
-                "llu},\"talking\":%u,"
+                "llu,\"all_open\":%llu},\"talking\":%u,"
                 "\"drops\":{\"kernel\":%llu,\"interface\":%llu,\"send_errors\":%llu,\"not_left\":%llu,"
                 "\"replies\":%llu},"
                 "\"unreachable\":%llu,\"unresolved\":%llu,\"stalls\":%llu,\"stall_ms\":%llu,"
@@ -108,6 +108,7 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 s->waiting                  ? "waiting"
                 : atomic_load(&g->link_out) ? "link-down"
                 : atomic_load(&g->tx_pause) ? "paused"
+                : s->talk_full              ? "talk-full"
                                             : "running",
                 (double)(clock_mono_ns() - g->start_ns) / 1e9, s->rate_now, percent, left_s,
                 (unsigned long long)t->probes, (unsigned long long)t->retries, (unsigned long long)t->replies,
@@ -115,11 +116,11 @@ static void json_line(struct eng *g, const struct status *s, const struct totals
                 (unsigned long long)(t->bad[WIRE_SHORT] + t->bad[WIRE_BADSUM]),
                 (unsigned long long)get(&g->tally.open), (unsigned long long)get(&g->tally.closed),
                 (unsigned long long)get(&g->tally.filtered), (unsigned long long)get(&g->tally.duplicates),
-                (unsigned long long)get(&g->tally.banners), eng_talking(g), (unsigned long long)t->missed,
-                (unsigned long long)t->link_missed, (unsigned long long)t->tx_errors,
-                (unsigned long long)t->unseen, (unsigned long long)t->replies_dropped,
-                (unsigned long long)t->unreachable, (unsigned long long)t->unresolved,
-                (unsigned long long)get(&g->rate.stalls),
+                (unsigned long long)get(&g->tally.banners), (unsigned long long)get(&g->tally.all_open),
+                eng_talking(g), (unsigned long long)t->missed, (unsigned long long)t->link_missed,
+                (unsigned long long)t->tx_errors, (unsigned long long)t->unseen,
+                (unsigned long long)t->replies_dropped, (unsigned long long)t->unreachable,
+                (unsigned long long)t->unresolved, (unsigned long long)get(&g->rate.stalls),
                 (unsigned long long)(get(&g->rate.stall_ns) / NS_PER_MS), links_out(g, out, sizeof(out)),
                 steer_json(g->steer, g, more));
 }
@@ -179,6 +180,8 @@ static void text_line(struct eng *g, const struct status *s, const struct totals
                        (unsigned long long)((now_ms - blocked) / 1000));
         else if (writer_problem(g, problem, sizeof(problem)))
                 wr_str(&w, ", PAUSED: an output cannot be written");
+        else if (s->talk_full)
+                wr_str(&w, ", PAUSED: probes wait for room to talk");
         *w.p = 0;
         log_status(text);
 }
@@ -201,6 +204,8 @@ void status_show(struct eng *g, struct status *s, uint64_t now_ns)
         s->rate_now = s->last_ns && dt > 0 ? (double)(sent - s->last_frames) / dt : 0;
         s->last_ns = now_ns;
         s->last_frames = sent;
+        s->talk_full = (double)(get(&g->full_ns) - s->last_full_ns) / 1e9 > dt / 2;
+        s->last_full_ns = get(&g->full_ns);
         double percent = percent_done(g), elapsed = (double)(now_ns - g->start_ns) / 1e9;
         double done_here = (double)(get(&g->window.next) - g->pos_start),
                todo = (double)(g->pos_end - get(&g->window.next));
@@ -261,11 +266,19 @@ static void summary_extra(struct eng *g, const struct totals *t)
         if (t->unresolved)
                 log_say(LOG_INFO, "%llu probes not sent: nobody answered ARP/NDP for their targets",
                         (unsigned long long)t->unresolved);
+        if (get(&g->tally.all_open))
+                log_say(LOG_INFO, "%llu host%s on every port: what is open there need not be a service",
+                        (unsigned long long)get(&g->tally.all_open),
+                        get(&g->tally.all_open) == 1 ? " answers" : "s answer");
         if (g->out_ns)
                 log_say(LOG_INFO, "waited %.1f s for interfaces that were down", (double)g->out_ns / 1e9);
         if (get(&g->pauses))
                 log_say(LOG_INFO, "paused %.1f s for outputs that did not take bytes",
                         (double)get(&g->pause_ns) / 1e9);
+        if (get(&g->full_ns) > NS_PER_S)
+                log_say(LOG_INFO,
+                        "probes waited %.1f s for room to talk: --max-connections and --max-tls make more",
+                        (double)get(&g->full_ns) / 1e9);
         if (get(&g->rate.stall_ns) > NS_PER_S / 20)
                 log_say(LOG_VERBOSE, "%llu stalls of this machine cost %.2f s of sending time",
                         (unsigned long long)get(&g->rate.stalls), (double)get(&g->rate.stall_ns) / 1e9);

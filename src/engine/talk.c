@@ -3,24 +3,32 @@
  * talk: see talk.h. Where a conversation can begin and where it must wait:
  *
  *   SYN-ACK ──> talk_open ──> stack_accept ──> session
- *                  └─ pool or host full ──> RST, and into the queue `later` ──(room)──> stack_connect ──>
- * session
+ *                  └─ pool or host full: RST ──> later ──(room)──> call, our SYN ──> session
+ *                                                  └──(no answer: once more)──┘
  *
  * So nothing that answered is lost: what cannot be spoken to now is called back later. When pool or queue
- * fill up the transmit threads pause (eng.talk_full). Invariant: a target is in the queue, in a session, or
- * told.
+ * fill up the transmit threads pause (eng.talk_full). Invariant: a target is in the queue, being called, in a
+ * session, or told; as long as it is any of the first three the scan does not end and its position is owed.
  */
 #include "talk.h"
 #include <stdlib.h>
 
 enum { LATER_LOG2 = 17, LATER_LOOK = 64, LATER_NS = 20000000, PORT_TRIES = 64 };
+enum { CALLS = 1 << 14, CALL_TRIES = 2 };
 /* A sweep looks at all that is under way; a larger share of the time than a twentieth it may not take. */
 enum { SWEEP_NS = 500000000, SWEEP_SHARE = 20 };
-static const uint64_t NO_WAY_NS = 15 * NS_PER_S;
+static const uint64_t NO_WAY_NS = 15 * NS_PER_S, CALL_AGAIN_NS = NS_PER_S;
 
 struct later { /* is to be called back */
         struct target who;
-        uint64_t no_way_ns; /* since when nothing can be sent there; 0: it can */
+        uint64_t no_way_ns;     /* since when nothing can be sent there; 0: it can */
+        uint64_t not_before_ns; /* it refused the last call */
+        unsigned failed;        /* calls */
+};
+struct call { /* our SYN is out; until it opens the connection's word is this one's number */
+        struct later to;
+        uint32_t next; /* of those that are free */
+        bool out;
 };
 
 struct talk {
@@ -32,6 +40,8 @@ struct talk {
         void *arg;
         struct hash_key ports; /* of this run alone */
         struct ring later;     /* struct later: called back when there is room; this thread at both ends */
+        struct call *calls;    /* CALLS of them */
+        uint32_t n_calls, free_call, calls_used; /* out now; first free one; so many were ever out */
         uint64_t now_ns, later_look_ns, sweep_ns;
         bool full;
 };
@@ -56,13 +66,6 @@ static void on_banner(void *arg, const struct session_report *s)
         wr_bytes(&w, s->text.p, s->text.n);
         wr_bytes(&w, s->fields.p, s->fields.n);
         t->tell(t->arg, h);
-}
-
-static void on_done(void *arg, const struct target *who, bool heard)
-{
-        (void)arg;
-        (void)who;
-        (void)heard;
 }
 
 static uint64_t position(const struct eng *g, const struct target *who)
@@ -112,6 +115,83 @@ static unsigned on_names(void *arg, const struct ip_addr *ip, const char *const 
         return tgt_plan_names(t->g->plan, ip, names);
 }
 
+/* ---- calls ---- */
+
+static struct call *call_of(const struct talk *t, const struct conn *c)
+{
+        uint32_t i = conn_app(c) - SESSION_NOT_OURS;
+        return i < CALLS ? &t->calls[i] : NULL;
+}
+
+static void begin_call(struct talk *t, struct conn *c, const struct later *to)
+{
+        struct call *x = &t->calls[t->free_call];
+        if (t->free_call == t->calls_used) /* never used, nor are those behind it */
+                x->next = ++t->calls_used;
+        t->free_call = x->next;
+        *x = (struct call){.to = *to, .next = x->next, .out = true};
+        conn_set_app(c, SESSION_NOT_OURS + (uint32_t)(x - t->calls));
+        t->n_calls++;
+}
+
+static struct later end_call(struct talk *t, struct conn *c, struct call *x)
+{
+        conn_set_app(c, 0);
+        x->out = false;
+        x->next = t->free_call;
+        t->free_call = (uint32_t)(x - t->calls);
+        t->n_calls--;
+        return x->to;
+}
+
+/* It answered our probe and not this. Some serve one client at a time, some drop what they have no room for:
+ * they are given another chance. */
+static void failed_call(struct talk *t, struct later *to)
+{
+        to->not_before_ns = t->now_ns + CALL_AGAIN_NS;
+        if (++to->failed >= CALL_TRIES || !ring_push(&t->later, to))
+                COUNT(t->g->rx_count[t->id].not_reached, 1);
+}
+
+/* ---- what stack/ tells: for session/, but for calls that nobody took ---- */
+
+static void on_opened(void *arg, struct conn *c)
+{
+        struct talk *t = arg;
+        struct call *x = call_of(t, c);
+        if (x)
+                end_call(t, c, x);
+        session_conn_ops.opened(t->set, c);
+}
+
+static void on_data(void *arg, struct conn *c, struct span bytes)
+{
+        session_conn_ops.data(((struct talk *)arg)->set, c, bytes);
+}
+
+static void on_finished(void *arg, struct conn *c)
+{
+        session_conn_ops.finished(((struct talk *)arg)->set, c);
+}
+
+static void on_timer(void *arg, struct conn *c)
+{
+        session_conn_ops.timer(((struct talk *)arg)->set, c);
+}
+
+static void on_ended(void *arg, struct conn *c, enum conn_end how)
+{
+        struct talk *t = arg;
+        struct call *x = call_of(t, c);
+        if (!x) {
+                session_conn_ops.ended(t->set, c, how);
+                return;
+        }
+        struct later to = end_call(t, c, x);
+        if (how != CONN_ABORTED) /* else the whole stack goes */
+                failed_call(t, &to);
+}
+
 /* ---- set-up ---- */
 
 static void conf_of_stack(const struct eng *g, struct stack_conf *sc)
@@ -128,7 +208,8 @@ static void conf_of_stack(const struct eng *g, struct stack_conf *sc)
 int talk_new(struct talk **out, struct eng *g, unsigned id, void (*tell)(void *, struct heard *), void *arg,
              struct err *e)
 {
-        static const struct session_ops ops = {on_banner, on_done, on_source, on_names};
+        static const struct session_ops ops = {.banner = on_banner, .source = on_source, .names = on_names};
+        static const struct conn_ops conn_ops = {on_opened, on_data, on_finished, on_timer, on_ended};
         struct stack_conf sc;
         struct talk *t = aligned_alloc(CACHE_LINE, (sizeof(*t) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
         if (!t)
@@ -140,9 +221,14 @@ int talk_new(struct talk **out, struct eng *g, unsigned id, void (*tell)(void *,
         t->arg = arg;
         rand_bytes(&t->ports, sizeof(t->ports));
         conf_of_stack(g, &sc);
+        t->calls = calloc(CALLS, sizeof(*t->calls));
+        if (!t->calls) {
+                talk_free(t);
+                return err_set(e, 0, "out of memory");
+        }
         if (ring_init(&t->later, LATER_LOG2, sizeof(struct later), e) ||
             session_set_new(&t->set, &g->conf->session, &ops, t, g->tls, id, e) ||
-            stack_new(&t->stack, &sc, &session_conn_ops, t->set, e)) {
+            stack_new(&t->stack, &sc, &conn_ops, t, e)) {
                 talk_free(t);
                 return -1;
         }
@@ -160,6 +246,7 @@ void talk_free(struct talk *t)
         if (t->set)
                 session_set_free(t->set);
         ring_free(&t->later);
+        free(t->calls);
         free(t);
 }
 
@@ -241,14 +328,20 @@ static bool call_one(struct talk *t)
         struct later x;
         struct stack_open o;
         enum stack_accept why = STACK_HOST_FULL;
-        if (!ring_pop(&t->later, &x, 1))
+        struct conn *c;
+        if (t->n_calls == CALLS || !ring_pop(&t->later, &x, 1))
                 return false;
-        if (!on_source(t, &x.who, 0, &o)) {
+        if (x.not_before_ns > t->now_ns) {
+                ring_push(&t->later, &x);
+                return true;
+        }
+        if (!on_source(t, &x.who, x.failed, &o)) {
                 if (no_way(t, &x)) {
                         COUNT(t->g->rx_count[t->id].not_reached, 1);
                         return true;
                 }
-        } else if (stack_connect(t->stack, &o, t->now_ns, &why)) {
+        } else if ((c = stack_connect(t->stack, &o, t->now_ns, &why))) {
+                begin_call(t, c, &x);
                 t->later_look_ns = t->now_ns;
                 return true;
         } else {
@@ -287,6 +380,9 @@ static void sweep(struct talk *t)
                         ring_push(&t->later, &x);
                 }
         }
+        for (uint32_t i = 0; t->n_calls && i < t->calls_used; i++)
+                if (t->calls[i].out)
+                        low = MIN(low, position(g, &t->calls[i].to.who));
         uint64_t end_ns = clock_mono_ns();
         t->sweep_ns = end_ns + MAX((uint64_t)SWEEP_NS, (end_ns - MIN(t->now_ns, end_ns)) * SWEEP_SHARE);
         atomic_store_explicit(&g->rx_oldest[t->id], low, memory_order_release);
@@ -314,7 +410,8 @@ uint64_t talk_round(struct talk *t, uint64_t now_ns, bool behind)
         sweep(t);
         hold_back_probes(t, behind);
         uint32_t waiting = left_to_resume(t->g) ? 0 : (uint32_t)ring_fill(&t->later);
-        atomic_store_explicit(&t->g->talking[t->id], session_count(t->set) + waiting, memory_order_relaxed);
+        atomic_store_explicit(&t->g->talking[t->id], session_count(t->set) + t->n_calls + waiting,
+                              memory_order_relaxed);
         return MIN(until_ns, stack_deadline(t->stack));
 }
 
@@ -330,6 +427,6 @@ bool talk_next(struct talk *t, struct stack_seg *s, uint64_t now_ns)
 
 void talk_finish(struct talk *t)
 {
-        COUNT(t->g->rx_count[t->id].not_reached, ring_fill(&t->later));
+        COUNT(t->g->rx_count[t->id].not_reached, ring_fill(&t->later) + t->n_calls);
         session_finish(t->set);
 }

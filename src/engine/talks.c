@@ -71,6 +71,13 @@ void eng_start_talks(struct eng *g)
         raise_shield(g);
 }
 
+void eng_watch_shield(struct eng *g)
+{
+        if (g->shield && io_shield_follow(g->shield))
+                log_say(LOG_INFO, "shield: there are new interfaces, so it stands %s now",
+                        io_shield_word(g->shield));
+}
+
 void eng_end_talks(struct eng *g)
 {
         if (g->shield)

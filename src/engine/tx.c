@@ -43,12 +43,12 @@ struct tx {
         bool exhausted;
 };
 
-/* The receive side has looked at everything that had arrived by then. */
-static uint64_t caught_up_ns(struct eng *g)
+uint64_t eng_caught_up_ns(const struct eng *g)
 {
         uint64_t t = UINT64_MAX;
         for (unsigned i = 0; i < g->n_rx; i++)
-                t = MIN(t, atomic_load_explicit(&g->rx_caught_up_ns[i], memory_order_acquire));
+                t = MIN(t,
+                        atomic_load_explicit(&((struct eng *)g)->rx_caught_up_ns[i], memory_order_acquire));
         return t;
 }
 
@@ -58,7 +58,7 @@ static void settle(struct tx *t)
         if (atomic_load(&t->g->link_out) || t->since_ns != UINT64_MAX ||
             atomic_load(&t->g->recall_since_ns[t->id]) != UINT64_MAX)
                 return;
-        blocks_settle(&t->blocks, caught_up_ns(t->g));
+        blocks_settle(&t->blocks, eng_caught_up_ns(t->g));
 }
 
 static void idle(void *tx)
@@ -208,7 +208,7 @@ static unsigned block_size(const struct eng *g)
 static bool due_retry(struct tx *t, uint64_t now_ns)
 {
         unsigned level;
-        struct block *b = blocks_due(&t->blocks, MIN(now_ns, caught_up_ns(t->g)), &level);
+        struct block *b = blocks_due(&t->blocks, MIN(now_ns, eng_caught_up_ns(t->g)), &level);
         if (!b)
                 return false;
         uint64_t done = send_span(t, b->first, b->end, true);

@@ -5,8 +5,9 @@
  * checkpoint says how far both are good. When an output takes no bytes, this thread waits, the rings fill,
  * and the probes pause.
  */
-#include "told.h"
+#include "allopen.h"
 #include "talk.h"
+#include "told.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,7 +19,9 @@ struct writer {
         struct out *out;
         struct journal *journal; /* NULL: --no-checkpoint */
         struct dedup *dedup;
-        struct told told;     /* banners of the scan that is resumed */
+        struct told told; /* banners of the scan that is resumed */
+        struct allopen allopen;
+        uint32_t probed;      /* ports of each host, by now */
         uint64_t replay_from; /* journal bytes the resumed outputs already hold */
         /* What may be vouched for. `candidate` was settled when `owed` answers were still in the rings; once
          * those are taken it becomes `settled`, and after the next good flush a checkpoint may say so. */
@@ -126,6 +129,51 @@ static void take_banner(struct writer *w, struct heard *h, uint64_t wall_ns, uin
         free(h);
 }
 
+/* Of each host the same share of its ports, for the order is random over all targets. */
+static void note_probed(struct writer *w)
+{
+        struct eng *g = w->g;
+        uint64_t next = atomic_load_explicit(&g->window.next, memory_order_relaxed);
+        double share = (double)(next - g->arc_start) / (double)eng_order(g)->domain;
+        w->probed = MAX(w->probed, (uint32_t)(share * g->facts.ports)); /* --infinite begins again */
+}
+
+static bool is_host_remark(const struct record *x)
+{
+        return x->state == PORT_BANNER && x->app == APP_REMARK && x->banner.n == strlen(ALLOPEN_WORDS) &&
+               memcmp(x->banner.p, ALLOPEN_WORDS, x->banner.n) == 0;
+}
+
+/* Told of the port that made it known. */
+static void tell_host(struct writer *w, const struct record *port)
+{
+        struct record x = {.who = port->who,
+                           .when_ns = port->when_ns,
+                           .state = PORT_BANNER,
+                           .ttl = port->ttl,
+                           .app = APP_REMARK,
+                           .names = port->names,
+                           .n_names = MIN(port->n_names, 1),
+                           .banner = span_str(ALLOPEN_WORDS)};
+        if (!wanted(w->g->conf, x.app))
+                return;
+        COUNT(w->g->tally.banners, 1);
+        if (w->journal && shown(w->g, x.state))
+                note(w, &x);
+        out_record(w->out, &x);
+}
+
+static void watch_host(struct writer *w, const struct record *port)
+{
+        struct allopen_host *h =
+                allopen_note(&w->allopen, &port->who.ip, port->state == PORT_OPEN, w->probed);
+        if (!h || !allopen_known(h, w->probed))
+                return;
+        COUNT(w->g->tally.all_open, 1);
+        if (w->g->conf->banners)
+                tell_host(w, port);
+}
+
 static void take_one(struct writer *w, const struct found *f, uint64_t now_ms)
 {
         struct eng *g = w->g;
@@ -146,6 +194,7 @@ static void take_one(struct writer *w, const struct found *f, uint64_t now_ms)
         if (w->journal && shown(g, x.state)) /* what no output shows needs no second telling */
                 journal_add(w->journal, &x);
         out_record(w->out, &x);
+        watch_host(w, &x);
         full(w);
 }
 
@@ -158,6 +207,7 @@ static unsigned take(struct writer *w)
         uint64_t now_ms = (clock_mono_ns() - g->start_ns) / NS_PER_MS;
         if ((w->journal && journal_full(w->journal)) || w->banner_bytes > BANNERS_TAKEN)
                 return 0;
+        note_probed(w);
         for (unsigned i = 0; i < g->n_rx; i++)
                 for (unsigned n; total + TAKE <= JOURNAL_BATCH && w->banner_bytes <= BANNERS_TAKEN &&
                                  (n = ring_pop(&g->found[i], f, TAKE)) > 0;
@@ -331,6 +381,20 @@ static void names_of(struct writer *w, struct record *x)
         }
 }
 
+static void replay_host(struct writer *w, const struct ip_addr *ip)
+{
+        allopen_told(&w->allopen, ip);
+        COUNT(w->g->tally.all_open, 1);
+}
+
+/* With --banners the journal says itself of which hosts it was told. */
+static void replay_port(struct writer *w, const struct record *x)
+{
+        struct allopen_host *h = allopen_note(&w->allopen, &x->who.ip, x->state == PORT_OPEN, w->probed);
+        if (h && !w->g->conf->banners && allopen_known(h, w->probed))
+                COUNT(w->g->tally.all_open, 1);
+}
+
 static void replay_one(void *arg, const struct record *saved, uint64_t offset)
 {
         struct writer *w = arg;
@@ -338,10 +402,12 @@ static void replay_one(void *arg, const struct record *saved, uint64_t offset)
         uint64_t index;
         if (!tgt_plan_index(w->g->plan, &x.who, &index))
                 return;
-        if (x.state == PORT_BANNER)
+        if (is_host_remark(&x))
+                replay_host(w, &x.who.ip);
+        else if (x.state == PORT_BANNER)
                 told_add(&w->told, &x);
-        else
-                dedup_mark(w->dedup, index, x.state);
+        else if (dedup_mark(w->dedup, index, x.state) != DEDUP_SEEN)
+                replay_port(w, &x);
         tally(w->g, &x);
         names_of(w, &x);
         if (offset < w->replay_from)
@@ -415,6 +481,8 @@ int writer_new(struct eng *g, struct err *e)
         w->seed = w->candidate_seed = g->seed;
         pthread_mutex_init(&w->lock, NULL);
         describe_run(w);
+        allopen_init(&w->allopen, g->facts.ports);
+        note_probed(w);
         if (dedup_new(&w->dedup, g->facts.probes, g->conf->dedup_memory, e) || open_journal(w, e))
                 return -1;
         if (resumed ? open_resumed(w, e) : out_open(&w->out, &g->conf->out, &w->run, e))
@@ -488,6 +556,7 @@ int writer_finish(struct eng *g, bool complete, struct err *e)
         if (w->dedup)
                 dedup_free(w->dedup);
         told_free(&w->told);
+        allopen_free(&w->allopen);
         drain(g);
         for (unsigned i = 0; i < ARRAY_LEN(w->ports); i++)
                 free(w->ports[i]);

@@ -11,7 +11,6 @@ void report_text(struct session_set *set, struct session *s, uint16_t app, struc
                  struct span fields)
 {
         struct session_report r = {.who = s->who,
-                                   .us = s->us,
                                    .ttl = s->ttl,
                                    .name = session_name(set, s),
                                    .app = app,

@@ -32,7 +32,6 @@ struct session_conf {
 };
 struct session_report { /* borrowed during the call */
         struct target who;
-        struct ip_addr us;
         uint8_t ttl;
         const char *name; /* spoken to by this name; NULL: none */
         uint16_t app;
@@ -40,7 +39,8 @@ struct session_report { /* borrowed during the call */
 };
 struct session_ops {
         void (*banner)(void *arg, const struct session_report *);
-        /* The service is done with: nothing more will be reported for it. `heard`: it said something. */
+        /* The service is done with: nothing more will be reported for it. `heard`: it said something. NULL:
+         * nobody needs to know; the tests hold against it that each service comes to its end, and once. */
         void (*done)(void *arg, const struct target *, bool heard);
         /* Another connection to `to` is wanted, from a port that is not in use; fills us, us_port and route.
          * False: none can be had. */
@@ -51,8 +51,11 @@ struct session_ops {
 int session_set_new(struct session_set **, const struct session_conf *, const struct session_ops *, void *arg,
                     struct tls_pool *, unsigned tls_client, struct err *);
 void session_set_free(struct session_set *);
-/* The up-calls for stack_new(); arg is the set. The set learns its stack and the time by session_run(). */
+/* The up-calls for stack_new(); arg is the set, whose is the connections' word (conn_app). Connections with a
+ * word of SESSION_NOT_OURS and up to as much again are somebody else's: nothing of them is to be told here.
+ */
 extern const struct conn_ops session_conn_ops;
+enum { SESSION_NOT_OURS = 1 << 30 };
 void session_set_stack(struct session_set *, struct stack *);
 /* Before and after each round of stack_input/stack_tick: tells the time, takes events from the TLS workers,
  * and opens the connections that had to wait. Returns when it next wants to be called at the latest. */
@@ -66,10 +69,5 @@ uint64_t session_oldest(const struct session_set *, uint64_t (*key)(void *arg, c
                         void *arg);
 void session_finish(
         struct session_set *); /* time is over: reports what is known of each, aborts the connections */
-struct session_stats {
-        uint64_t begun, heard, silent, tries, tls_started, tls_done;
-        uint64_t refused_memory; /* hellos or reconnects given up for want of room */
-};
-void session_stats(const struct session_set *, struct session_stats *);
-const char *session_hello_order(void); /* for the documentation: "http, tls, …" */
+const char *session_hello_order(void); /* for people: "http, tls, …" */
 #endif

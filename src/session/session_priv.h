@@ -6,6 +6,13 @@
  * learnt) ^   └──> tls_glue.c (handshake, the bytes inside) ──> talk.c └── set.c (the queue for another
  * connection) <── tries.c (which hello next)
  *
+ * A service that has not said a word on its first connection is told by its port and by when it was opened:
+ * it has no session, that time stands in its connection's word (set.c folds and unfolds it).
+ *
+ *      31  30                    0
+ *      | 1 | ms, when it opened  |     folded
+ *      | 0 | number of a session |     0: nobody yet, or nobody any more; from 2^30: SESSION_NOT_OURS
+ *
  * Invariant: a session is in exactly one state; a function that may end the conversation says so by its
  * result, and nobody touches the session after that.
  */
@@ -73,9 +80,8 @@ enum session_flag {
         F_LATE = 32768    /* a handshake drew no word in time */
 };
 
-struct session { /* two cache lines: all that a silent service costs */
+struct session {
         struct target who;
-        struct ip_addr us;
         struct conn *conn; /* NULL: none */
         struct talk *talk; /* NULL: nothing to remember yet */
         uint64_t until_ns; /* end of this connection */
@@ -92,7 +98,7 @@ struct session { /* two cache lines: all that a silent service costs */
         uint8_t state : 4, name_i : 4;
         uint8_t silent : 6, queue : 2; /* silent: hellos that drew not one word; queue 0: none */
 };
-_Static_assert(sizeof(struct session) <= 128, "two cache lines");
+_Static_assert(sizeof(struct session) <= 104, "one for each service that was heard");
 _Static_assert((int)ST_MAX <= 16 && SESSION_NAMES < 16, "four bits each");
 
 enum talk_flag {
@@ -150,8 +156,8 @@ struct queue {
         uint32_t head, tail, n;
 };
 struct session_counters {
-        _Atomic uint64_t begun, heard, silent, tries, tls_started, tls_done, refused_memory;
-        _Atomic uint32_t live;
+        _Atomic uint64_t refused_memory; /* hellos or connections given up for want of room */
+        _Atomic uint32_t live;           /* services, folded ones included */
         _Atomic bool full;
 };
 struct hush { /* an address by its hash */
@@ -187,6 +193,7 @@ struct session *session_of(const struct session_set *, uint32_t id); /* NULL for
 void queue_put(struct session_set *, unsigned q, struct session *);
 void queue_drop(struct session_set *, struct session *); /* from the queue it is in, if any */
 void session_release(struct session_set *, struct session *);
+void session_gone(struct session_set *, const struct target *, bool heard); /* one service less */
 static inline void bump(_Atomic uint64_t *c)
 {
         atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1, memory_order_relaxed);
@@ -231,7 +238,7 @@ uint64_t try_secret(const struct session_set *, const struct session *);
 bool may_retry(const struct session_set *, const struct session *);
 
 /* ---- waits.c ---- */
-void wait_asked(const struct session_set *, struct session *);
+void wait_asked(struct session *, uint64_t now_ns);
 void wait_answered(struct session_set *, const struct session *);           /* the first byte since */
 uint64_t wait_answer(const struct session_set *);                           /* for any answer */
 uint64_t wait_likely(const struct session_set *);                           /* for one that should come */

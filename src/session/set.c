@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * set: all services of one thread: their pool, the queues of those that wait, the up-calls from stack/, and
- * the round. Between engine/ above and tries.c below. Invariant: done() is called exactly once for each
- * service that began, and what waits holds no connection (Q_OPEN), or one with a bound on its time (Q_SLOT).
+ * set: all services of one thread: their pool, the folded ones, the queues of those that wait, the up-calls
+ * from stack/, and the round. Between engine/ above and tries.c below. Invariant: done() is called exactly
+ * once for each service that began, and what waits holds no connection (Q_OPEN), or one with a bound on its
+ * time (Q_SLOT).
  */
 #include "session_priv.h"
 #include <stdlib.h>
 
 enum { OPENS_PER_ROUND = 256 };
+#define FOLDED (1u << 31)
+_Static_assert(1 << SESSIONS_LOG2 < SESSION_NOT_OURS, "a session's number is nothing else");
 
 /* ---- pool: chunks that never move; a service's number finds it ---- */
 
@@ -40,8 +43,6 @@ static struct session *session_get(struct session_set *set)
         struct session *s = session_of(set, set->free_head);
         set->free_head = s->next;
         *s = (struct session){.id = s->id, .state = ST_LISTEN};
-        atomic_fetch_add_explicit(&set->count.live, 1, memory_order_relaxed);
-        bump(&set->count.begun);
         return s;
 }
 
@@ -51,7 +52,13 @@ void session_release(struct session_set *set, struct session *s)
         s->state = ST_FREE;
         s->next = set->free_head;
         set->free_head = s->id;
+}
+
+void session_gone(struct session_set *set, const struct target *who, bool heard)
+{
         atomic_fetch_sub_explicit(&set->count.live, 1, memory_order_relaxed);
+        if (set->ops.done)
+                set->ops.done(set->arg, who, heard);
 }
 
 /* ---- queues ---- */
@@ -90,50 +97,102 @@ void queue_drop(struct session_set *set, struct session *s)
 
 /* ---- up-calls ---- */
 
-static struct session *begin(struct session_set *set, struct conn *c)
+static struct target who_is(const struct session_set *set, const struct conn *c)
 {
         struct stack_open peer;
         conn_peer(set->stack, c, &peer);
-        struct target who = {.ip = peer.them, .port = peer.them_port, .proto = 6};
+        return (struct target){.ip = peer.them, .port = peer.them_port, .proto = 6};
+}
+
+/* NULL: no memory, and the connection is gone. */
+static struct session *begin(struct session_set *set, struct conn *c)
+{
+        struct target who = who_is(set, c);
         struct session *s = session_get(set);
         if (!s) {
                 bump(&set->count.refused_memory);
+                conn_set_app(c, NONE);
                 conn_abort(set->stack, c);
-                set->ops.done(set->arg, &who, false);
+                session_gone(set, &who, false);
                 return NULL;
         }
         s->who = who;
-        s->us = peer.us;
         s->hello = hello_first(set, who.port);
         s->tries = 1;
+        s->conn = c;
+        s->ttl = conn_ttl(c);
+        conn_set_app(c, s->id);
         return s;
+}
+
+/* Has nothing happened on its first connection but what always does? */
+static bool is_plain(const struct session *s, const struct conn *c)
+{
+        return s->conn == c && (s->state == ST_LISTEN || s->state == ST_ASKED) && s->tries == 1 &&
+               !s->check_i && !s->name_i && !s->flags && !s->talk && !s->queue;
+}
+
+/* Its timer runs on: what was waited for is over when it rings. */
+static void fold(struct session_set *set, struct session *s)
+{
+        uint64_t since_ms = (s->until_ns - set->conf.total_ns) / NS_PER_MS;
+        conn_set_app(s->conn, FOLDED | (uint32_t)since_ms);
+        s->conn = NULL;
+        session_release(set, s);
+}
+
+static struct session *unfold(struct session_set *set, struct conn *c)
+{
+        uint64_t now_ms = set->now_ns / NS_PER_MS;
+        uint64_t since_ms = now_ms - (((uint32_t)now_ms - conn_app(c)) & ~FOLDED);
+        struct session *s = begin(set, c);
+        if (!s)
+                return NULL;
+        s->until_ns = since_ms * NS_PER_MS + set->conf.total_ns;
+        if (s->hello == HELLO_NONE)
+                return s;
+        s->state = ST_ASKED;
+        s->tried = (uint64_t)1 << s->hello;
+        wait_asked(s, since_ms * NS_PER_MS);
+        return s;
+}
+
+/* NULL: it has none, or no memory is left for it and the connection is gone. */
+static struct session *of_conn(struct session_set *set, struct conn *c)
+{
+        uint32_t word = conn_app(c);
+        return word & FOLDED ? unfold(set, c) : session_of(set, word);
 }
 
 static void on_opened(void *arg, struct conn *c)
 {
         struct session_set *set = arg;
-        struct session *s = conn_app(c);
-        if (!s && !(s = begin(set, c)))
+        struct session *s = session_of(set, conn_app(c));
+        if (!s) {
+                atomic_fetch_add_explicit(&set->count.live, 1, memory_order_relaxed);
+                s = begin(set, c);
+        }
+        if (!s)
                 return;
-        s->conn = c;
         s->ttl = conn_ttl(c);
         s->state = ST_LISTEN;
-        conn_set_app(c, s);
         try_begin(set, s);
+        if (is_plain(s, c))
+                fold(set, s);
 }
 
 /* Nobody listens any more: we have said FIN, and what still comes is refused (RFC 1122 §4.2.2.13). */
 static void on_data(void *arg, struct conn *c, struct span bytes)
 {
         struct session_set *set = arg;
-        struct session *s = conn_app(c);
-        if (!s) {
+        if (!conn_app(c)) {
                 conn_abort(set->stack, c);
                 return;
         }
+        struct session *s = of_conn(set, c);
+        if (!s)
+                return;
         s->ttl = conn_ttl(c);
-        if (!(s->flags & F_HEARD))
-                bump(&set->count.heard);
         if (!(s->flags & F_CAME) && (s->state == ST_ASKED || s->state == ST_TLS))
                 wait_answered(set, s);
         s->flags |= F_HEARD | F_CAME;
@@ -143,7 +202,7 @@ static void on_data(void *arg, struct conn *c, struct span bytes)
 static void on_finished(void *arg, struct conn *c)
 {
         struct session_set *set = arg;
-        struct session *s = conn_app(c);
+        struct session *s = of_conn(set, c);
         if (!s)
                 return;
         s->flags |= F_FIN;
@@ -156,9 +215,12 @@ static void on_finished(void *arg, struct conn *c)
 static void on_timer(void *arg, struct conn *c)
 {
         struct session_set *set = arg;
-        struct session *s = conn_app(c);
+        bool folded = conn_app(c) & FOLDED;
+        struct session *s = of_conn(set, c);
         if (!s)
                 return;
+        if (folded)
+                s->soft_ns = set->now_ns;
         set->now_ns = MAX(set->now_ns, s->armed_ns);
         s->armed_ns = 0;
         (void)talk_time(set, s);
@@ -173,7 +235,7 @@ static enum try_end wordless(enum conn_end end)
 static void on_ended(void *arg, struct conn *c, enum conn_end end)
 {
         struct session_set *set = arg;
-        struct session *s = conn_app(c);
+        struct session *s = of_conn(set, c);
         if (!s)
                 return;
         bool opened = s->state != ST_CONNECTING;
@@ -210,11 +272,9 @@ static bool open_one(struct session_set *set, struct session *s)
         queue_drop(set, s);
         if (c) {
                 s->conn = c;
-                s->us = o.us;
                 s->tries = (uint8_t)MIN(s->tries + 1, UINT8_MAX);
                 s->state = ST_CONNECTING;
-                conn_set_app(c, s);
-                bump(&set->count.tries);
+                conn_set_app(c, s->id);
                 return true;
         }
         if (!source && set->now_ns >= s->until_ns) {
@@ -297,16 +357,42 @@ static void finish_one(struct session_set *set, struct session *s)
         session_end(set, s);
 }
 
+static void finish_folded(void *arg, struct conn *c)
+{
+        struct session *s = conn_app(c) & FOLDED ? of_conn(arg, c) : NULL;
+        if (s)
+                session_end(arg, s);
+}
+
 void session_finish(struct session_set *set)
 {
         set->finishing = true;
         each(set, finish_one);
+        stack_each(set->stack, finish_folded, set);
+}
+
+struct oldest {
+        const struct session_set *set;
+        uint64_t (*key)(void *arg, const struct target *);
+        void *arg;
+        uint64_t least;
+};
+
+static void look_at(void *arg, struct conn *c)
+{
+        struct oldest *o = arg;
+        if (!(conn_app(c) & FOLDED))
+                return;
+        struct target who = who_is(o->set, c);
+        o->least = MIN(o->least, o->key(o->arg, &who));
 }
 
 uint64_t session_oldest(const struct session_set *set, uint64_t (*key)(void *arg, const struct target *),
                         void *arg)
 {
-        uint64_t least = UINT64_MAX;
+        struct oldest o = {.set = set, .key = key, .arg = arg, .least = UINT64_MAX};
+        stack_each(set->stack, look_at, &o);
+        uint64_t least = o.least;
         for (uint32_t i = 0; i < set->n_chunks; i++)
                 for (unsigned k = 0; k < 1u << CHUNK_LOG2; k++) {
                         const struct session *s = &set->chunks[i][k];
@@ -324,20 +410,6 @@ bool session_full(const struct session_set *set)
 uint32_t session_count(const struct session_set *set)
 {
         return atomic_load_explicit(&set->count.live, memory_order_relaxed);
-}
-
-void session_stats(const struct session_set *set, struct session_stats *st)
-{
-        const struct session_counters *c = &set->count;
-        *st = (struct session_stats){
-                .begun = atomic_load_explicit(&c->begun, memory_order_relaxed),
-                .heard = atomic_load_explicit(&c->heard, memory_order_relaxed),
-                .silent = atomic_load_explicit(&c->silent, memory_order_relaxed),
-                .tries = atomic_load_explicit(&c->tries, memory_order_relaxed),
-                .tls_started = atomic_load_explicit(&c->tls_started, memory_order_relaxed),
-                .tls_done = atomic_load_explicit(&c->tls_done, memory_order_relaxed),
-                .refused_memory = atomic_load_explicit(&c->refused_memory, memory_order_relaxed),
-        };
 }
 
 /* ---- birth and death ---- */

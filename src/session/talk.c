@@ -129,7 +129,7 @@ void talk_turn(struct session_set *set, const struct session *s, struct banner_t
 bool talk_say(struct session_set *set, struct session *s, struct span bytes)
 {
         bool said = bytes.n == 0;
-        wait_asked(set, s);
+        wait_asked(s, set->now_ns);
         if (!said && s->talk && s->talk->flags & T_SECURE)
                 said = tls_say(set, s, bytes);
         else if (!said)

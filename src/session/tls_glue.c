@@ -122,7 +122,6 @@ static bool take_handle(struct session_set *set, struct session *s)
         *head = s->id;
         k->came_len = k->pushes = 0;
         k->lag_ms = ms_of(set);
-        bump(&set->count.tls_started);
         talk_wait(set, s, ST_TLS, handshake_wait(set, s));
         return true;
 }
@@ -298,7 +297,6 @@ static void ready(struct session_set *set, struct session *s, const struct tls_f
 {
         struct talk *k = s->talk;
         k->flags |= T_SECURE | T_READY;
-        bump(&set->count.tls_done);
         if (k->flags & T_STARTTLS) {
                 report_tls(set, s, f, 0, NULL);
                 talk_wait(set, s, ST_TALK, wait_likely(set));
@@ -324,7 +322,7 @@ static void on_event(struct session_set *set, struct session *s, const struct tl
                         bump(&set->count.refused_memory);
                         try_end(set, s, s->flags & F_FOUND ? TRY_DONE : TRY_GONE);
                 } else if (s->state == ST_TLS) { /* the worker's own time does not count */
-                        wait_asked(set, s);
+                        wait_asked(s, set->now_ns);
                         talk_wait(set, s, ST_TLS, handshake_wait(set, s));
                 }
                 break;

@@ -143,7 +143,7 @@ static void let_go(struct session_set *set, struct session *s, bool politely)
         s->flags &= (uint16_t) ~(F_CAME | F_FIN);
         if (!c)
                 return;
-        conn_set_app(c, NULL);
+        conn_set_app(c, NONE);
         if (politely)
                 conn_close(set->stack, c);
         else
@@ -305,10 +305,8 @@ void session_end(struct session_set *set, struct session *s)
         const char *words = odd_end(set, s);
         if (words)
                 report_remark(set, s, words);
-        if (!(s->flags & F_HEARD))
-                bump(&set->count.silent);
         struct target who = s->who;
         bool heard = s->flags & F_HEARD;
         session_release(set, s);
-        set->ops.done(set->arg, &who, heard);
+        session_gone(set, &who, heard);
 }

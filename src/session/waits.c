@@ -10,19 +10,14 @@
 enum { HUSHED = 16 /* services of one address that three hellos drew no word from */ };
 #define TICK_NS (16 * NS_PER_MS) /* two bytes of these are a quarter of an hour */
 
-static uint16_t ticks(const struct session_set *set)
+void wait_asked(struct session *s, uint64_t now_ns)
 {
-        return (uint16_t)(set->now_ns / TICK_NS);
-}
-
-void wait_asked(const struct session_set *set, struct session *s)
-{
-        s->asked_ticks = ticks(set);
+        s->asked_ticks = (uint16_t)(now_ns / TICK_NS);
 }
 
 void wait_answered(struct session_set *set, const struct session *s)
 {
-        uint64_t r_ns = (uint16_t)(ticks(set) - s->asked_ticks) * TICK_NS;
+        uint64_t r_ns = (uint16_t)(set->now_ns / TICK_NS - s->asked_ticks) * TICK_NS;
         if (!set->rtt_known) {
                 set->rtt_known = true;
                 set->srtt_ns = r_ns;

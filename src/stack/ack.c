@@ -125,17 +125,20 @@ static void window_opened(struct stack *s, struct conn *c)
 }
 
 /* RFC 9293 §3.10.7.4. SND.WL2 is not needed: it never exceeds snd_una, and an older ACK does not come here.
- */
+ * SND.WL1 is needed only where bytes came early; without an extra cell all came in their turn. */
 void tcp_window_update(struct stack *s, struct conn *c, const struct pkt *p)
 {
-        if (seq_diff(p->seq, c->snd_wl1) < 0 || c->state == ST_FIN_WAIT2)
+        struct extra *x = extra_of(s, c);
+        if ((x && seq_diff(p->seq, x->snd_wl1) < 0) || c->state == ST_FIN_WAIT2)
                 return;
-        uint32_t before = c->snd_wnd;
-        c->snd_wl1 = p->seq;
-        c->snd_wnd = (uint32_t)p->window << c->snd_wscale;
+        uint32_t before = peer_window(c);
+        if (x)
+                x->snd_wl1 = p->seq;
+        c->snd_wnd = p->window;
+        clear(c, F_WND_PLAIN);
         if (!before && c->snd_wnd)
                 window_opened(s, c);
-        else if (c->snd_wnd > before)
+        else if (peer_window(c) > before)
                 tcp_want(s, c);
         /* A peer that answers probes is alive, however long it says "not now" (§3.8.6.1): its owner has a
          * clock. After conn_close() there may be none, so the tries count. */

@@ -5,22 +5,19 @@
  *      63                                   16 15          0
  *      | 48 bits of the address's keyed hash  | how many    |     0: nobody
  *
- * asked by table.c at a connection's beginning and end. Invariant: a word lies between its home, the hash's
- * low bits, and the next empty place, so removal closes the gap behind it. Two addresses whose 48 bits agree
- * would share a limit; nobody can aim at that without the key. Knuth, The Art of Computer Programming 6.4 R.
+ * asked by table.c at a connection's beginning and end. Invariant: a word lies between its home, told by the
+ * hash's upper bits, and the next empty place, so removal closes the gap behind it. Two addresses whose 48
+ * bits agree would share a limit; nobody can aim at that without the key. Knuth, The Art of Computer
+ * Programming 6.4 R.
  */
 #include "stack/stack_priv.h"
 
 int tcp_hosts_init(struct stack *s, struct err *e)
 {
-        uint64_t n = 1024;
         if (!s->conf.per_host)
                 return 0;
-        while (n < (uint64_t)s->conf.max_conns * 2)
-                n *= 2;
-        s->hosts_mapped = n * sizeof(*s->hosts);
-        s->hosts = tcp_reserve(s->hosts_mapped, "the count of connections per host", e);
-        s->host_mask = n - 1;
+        s->n_hosts = (uint64_t)s->conf.max_conns * 5 / 4 + 64;
+        s->hosts = tcp_reserve(s->n_hosts * sizeof(*s->hosts), "the count of connections per host", e);
         return s->hosts ? 0 : -1;
 }
 
@@ -30,12 +27,28 @@ static uint64_t print_of(const struct stack *s, const struct tcp_key *k)
         return siphash_words(s->key, w, 3) >> 16;
 }
 
+static uint64_t home_of(const struct stack *s, uint64_t print)
+{
+        return place_in(s->n_hosts, (uint32_t)(print >> 16));
+}
+
+static uint64_t after(const struct stack *s, uint64_t i)
+{
+        return i + 1 == s->n_hosts ? 0 : i + 1;
+}
+
+/* From one place on to another, going round. */
+static uint64_t distance(const struct stack *s, uint64_t from, uint64_t to)
+{
+        return to >= from ? to - from : to + s->n_hosts - from;
+}
+
 /* Where the address is, or the empty place where it would go. */
 static uint64_t place_of(const struct stack *s, uint64_t print)
 {
-        uint64_t i = print & s->host_mask;
+        uint64_t i = home_of(s, print);
         while (s->hosts[i] && s->hosts[i] >> 16 != print)
-                i = (i + 1) & s->host_mask;
+                i = after(s, i);
         return i;
 }
 
@@ -52,10 +65,9 @@ bool tcp_host_take(struct stack *s, const struct tcp_key *k)
 
 static void remove_at(struct stack *s, uint64_t hole)
 {
-        uint64_t mask = s->host_mask;
-        for (uint64_t i = (hole + 1) & mask; s->hosts[i]; i = (i + 1) & mask) {
-                uint64_t home = s->hosts[i] >> 16 & mask;
-                if (((i - home) & mask) < ((i - hole) & mask))
+        for (uint64_t i = after(s, hole); s->hosts[i]; i = after(s, i)) {
+                uint64_t home = home_of(s, s->hosts[i] >> 16);
+                if (distance(s, home, i) < distance(s, hole, i))
                         continue; /* moving it would put it before its home */
                 s->hosts[hole] = s->hosts[i];
                 hole = i;

@@ -39,14 +39,16 @@ static bool acks_syn(const struct conn *c, const struct pkt *p)
 /* What has been sent is acknowledged and the window is known. */
 static bool begin_established(struct stack *s, struct conn *c, const struct pkt *p)
 {
-        if (!c->tries && has(c, F_TCP_TIMER)) /* sent once: the answer's time counts */
+        /* Sent once, its timer never hurried: the answer's time counts. */
+        if (!c->tries && has(c, F_TCP_TIMER) && !has(c, F_CHALLENGED))
                 tcp_rtt_sample(c, (uint32_t)s->now_ms - (c->tcp_due - RTO_FIRST_MS));
         c->snd_una = p->ack;
         c->snd_wnd = p->window;
-        c->snd_wl1 = p->seq;
+        set(c, F_WND_PLAIN);
         c->tries = c->backoff = 0;
         clear(c, F_TCP_TIMER);
         clear(c, F_RESEND);
+        clear(c, F_CHALLENGED);
         tcp_extra_begin(s, c);
         tcp_want(s, c);
         c->state = has(c, F_CLOSE) ? ST_FIN_WAIT1 : ST_ESTABLISHED;
@@ -55,17 +57,30 @@ static bool begin_established(struct stack *s, struct conn *c, const struct pkt 
         return alive(c);
 }
 
+/* An ACK that is not of our SYN: the peer has a connection of these addresses and ports from before, and
+ * challenges us (RFC 5961 §4.2). The RST that it asks for ends that, and soon after our SYN finds the place
+ * free. Hurried once: a stranger may say this as well, and must not use up our tries. */
+static void on_old_connection(struct stack *s, struct conn *c, const struct pkt *p)
+{
+        tcp_rst_for(s, p, &way_of(s, c)->route);
+        if (p->tcp_flags & TCP_RST || has(c, F_CHALLENGED) || !has(c, F_TCP_TIMER))
+                return;
+        set(c, F_CHALLENGED);
+        if (seq_diff(c->tcp_due, (uint32_t)s->now_ms + RESYN_MS) > 0)
+                tcp_timer_set(s, c, RESYN_MS);
+}
+
 /* §3.10.7.3 */
 static void on_syn_sent(struct stack *s, struct conn *c, const struct pkt *p)
 {
         bool acks = p->tcp_flags & TCP_ACK, right = acks && acks_syn(c, p);
         if (acks && !right) {
-                tcp_rst_for(s, p, &c->route);
+                on_old_connection(s, c, p);
         } else if (p->tcp_flags & TCP_RST) {
                 if (right)
                         tcp_finish(s, c, CONN_REFUSED);
         } else if (p->tcp_flags & TCP_SYN && has(c, F_CLOSE)) {
-                tcp_rst_for(s, p, &c->route);
+                tcp_rst_for(s, p, &way_of(s, c)->route);
                 tcp_finish(s, c, CONN_CLOSED);
         } else if (p->tcp_flags & TCP_SYN) {
                 c->rcv_nxt = p->seq + 1;
@@ -130,7 +145,7 @@ static bool on_ack(struct stack *s, struct conn *c, const struct pkt *p)
 {
         if (c->state == ST_SYN_RCVD) {
                 if (!acks_syn(c, p)) {
-                        tcp_rst_for(s, p, &c->route);
+                        tcp_rst_for(s, p, &way_of(s, c)->route);
                         return false;
                 }
                 if (!begin_established(s, c, p))
@@ -145,7 +160,7 @@ static bool on_ack(struct stack *s, struct conn *c, const struct pkt *p)
                 return true; /* overtaken by a newer one; its bytes may be new */
         if (behind < 0)
                 tcp_acked(s, c, p);
-        else if (seg_len(p) == 0 && c->snd_wnd && (uint32_t)p->window << c->snd_wscale == c->snd_wnd)
+        else if (seg_len(p) == 0 && c->snd_wnd && (uint32_t)p->window << c->snd_wscale == peer_window(c))
                 tcp_dup_ack(s, c);
         tcp_window_update(s, c, p);
         return !has(c, F_FIN_SENT) || c->snd_una != c->snd_nxt || on_fin_acked(s, c);
@@ -216,6 +231,8 @@ static void keep(struct stack *s, struct conn *c, uint32_t seq, struct span data
         count(&s->count.out_of_order, 1);
         if (!x)
                 return;
+        if (seq_diff(seq, x->snd_wl1) > 0)
+                x->snd_wl1 = seq; /* its window counts, not that of those it has overtaken */
         tcp_rx_store(s, c, x, seq, data);
         x->acks_owed = MIN(x->acks_owed + 1, ACKS_OWED_MAX);
         if (fin && !has(c, F_FIN_SEEN)) {
@@ -310,7 +327,7 @@ static void on_synchronized(struct stack *s, struct conn *c, const struct pkt *p
         if (!(p->tcp_flags & TCP_ACK) || !on_ack(s, c, p))
                 return;
         c->ttl = p->ttl;
-        c->route = *route;
+        tcp_reroute(s, c, route);
         if (has(c, F_TS) && p->has_ts && seq_diff(p->seq, c->rcv_nxt) <= 0)
                 c->ts_recent = p->tsval;
         if (seg_len(p) && can_receive(c))

@@ -13,7 +13,7 @@ void tcp_take_options(struct stack *s, struct conn *c, const struct pkt *syn, bo
         uint32_t mss = syn->mss ? syn->mss : has(c, F_V6) ? 1220 : 536; /* RFC 9293 §3.7.1 */
         if (probed && s->conf.syn_wscale >= 0 && syn->has_wscale) {
                 set(c, F_WSCALE);
-                c->snd_wscale = syn->wscale;
+                c->snd_wscale = syn->wscale & 15u;
         }
         if (probed && s->conf.syn_timestamps && syn->has_ts) {
                 set(c, F_TS);
@@ -49,7 +49,7 @@ enum stack_accept stack_accept(struct stack *s, const struct pkt *p, const struc
                 c->snd_una = c->snd_nxt = p->ack;
                 c->rcv_nxt = p->seq + 1;
                 c->snd_wnd = p->window;
-                c->snd_wl1 = p->seq;
+                set(c, F_WND_PLAIN);
                 tcp_take_options(s, c, p, true);
                 probe_rtt(s, c, p);
                 tcp_owe_ack(s, c);
@@ -91,7 +91,7 @@ bool stack_has(const struct stack *s, const struct stack_open *to)
 
 void conn_close(struct stack *s, struct conn *c)
 {
-        if (!alive(c) || has(c, F_CLOSE) || has(c, F_ENDED))
+        if (!is_owned(c) || has(c, F_CLOSE))
                 return;
         set(c, F_CLOSE);
         if (c->state == ST_SYN_SENT) {
@@ -107,7 +107,7 @@ void conn_close(struct stack *s, struct conn *c)
 
 void conn_abort(struct stack *s, struct conn *c)
 {
-        if (!alive(c) || has(c, F_ENDED))
+        if (!is_owned(c))
                 return;
         tcp_enter(s);
         tcp_reset(s, c, CONN_ABORTED);
@@ -116,32 +116,41 @@ void conn_abort(struct stack *s, struct conn *c)
 
 /* ---- what it knows ---- */
 
-void *conn_app(const struct conn *c)
+uint32_t conn_app(const struct conn *c)
 {
         return c->app;
 }
 
-void conn_set_app(struct conn *c, void *app)
+void conn_set_app(struct conn *c, uint32_t app)
 {
         c->app = app;
 }
 
-static struct ip_addr addr_of(const struct conn *c, uint64_t hi, uint64_t lo)
+static struct ip_addr addr_of(const struct way *w, uint64_t hi, uint64_t lo)
 {
-        struct ip_addr a = {.hi = hi, .lo = lo, .family = has(c, F_V6) ? 6 : 4};
+        struct ip_addr a = {.hi = hi, .lo = lo, .family = w->six ? 6 : 4};
         if (ip_is_link_local(&a))
-                a.zone = c->zone;
+                a.zone = w->zone;
         return a;
 }
 
 void conn_peer(const struct stack *s, const struct conn *c, struct stack_open *to)
 {
-        (void)s;
-        *to = (struct stack_open){.us = addr_of(c, c->us_hi, c->us_lo),
-                                  .them = addr_of(c, c->them_hi, c->them_lo),
+        const struct way *w = way_of(s, c);
+        *to = (struct stack_open){.us = addr_of(w, w->us_hi, w->us_lo),
+                                  .them = addr_of(w, w->them_hi, c->them_lo),
                                   .us_port = c->us_port,
                                   .them_port = c->them_port,
-                                  .route = c->route};
+                                  .route = w->route};
+}
+
+void stack_each(struct stack *s, void (*call)(void *arg, struct conn *), void *arg)
+{
+        tcp_enter(s);
+        for (uint32_t i = 1; i <= s->conns.touched; i++)
+                if (is_owned(conn_at(s, i)))
+                        call(arg, conn_at(s, i));
+        tcp_leave(s);
 }
 
 uint8_t conn_ttl(const struct conn *c)

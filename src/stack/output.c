@@ -17,20 +17,22 @@ void tcp_want(struct stack *s, struct conn *c)
                 return;
         set(c, F_QUEUED);
         c->fifo_next = 0;
-        c->fifo_prev = s->fifo_last;
         *(s->fifo_last ? &conn_at(s, s->fifo_last)->fifo_next : &s->fifo_first) = me;
         s->fifo_last = me;
         s->fifo_count++;
 }
 
-void tcp_unwant(struct stack *s, struct conn *c)
+/* The first one, alive or not: one that has ended stays in its place, as taking it out of the middle would
+ * take another link. */
+static struct conn *take_first(struct stack *s)
 {
-        if (!has(c, F_QUEUED))
-                return;
-        clear(c, F_QUEUED);
-        *(c->fifo_prev ? &conn_at(s, c->fifo_prev)->fifo_next : &s->fifo_first) = c->fifo_next;
-        *(c->fifo_next ? &conn_at(s, c->fifo_next)->fifo_prev : &s->fifo_last) = c->fifo_prev;
+        struct conn *c = conn_at(s, s->fifo_first);
+        s->fifo_first = c->fifo_next;
+        if (!s->fifo_first)
+                s->fifo_last = 0;
         s->fifo_count--;
+        clear(c, F_QUEUED);
+        return c;
 }
 
 void tcp_owe_ack(struct stack *s, struct conn *c)
@@ -80,7 +82,7 @@ static struct piece next_piece(const struct stack *s, const struct conn *c)
                 return probe_piece(c, queued);
         struct piece p = {.from = has(c, F_RESEND) ? (x ? x->resend : c->snd_una) : c->snd_nxt};
         uint32_t used = p.from - c->snd_una;
-        int32_t left = seq_diff(end, p.from), room = (int32_t)(c->snd_wnd - used);
+        int32_t left = seq_diff(end, p.from), room = (int32_t)(peer_window(c) - used);
         int32_t len = MIN(MIN(left, room), (int32_t)c->mss);
         if (len > 0 && used + (uint32_t)len <= x->cwnd)
                 p.len = (uint32_t)len;
@@ -208,8 +210,9 @@ static bool give_segment(struct stack *s, struct conn *c, struct stack_seg *out)
 static bool give_from_queue(struct stack *s, struct stack_seg *out)
 {
         while (s->fifo_first) {
-                struct conn *c = conn_at(s, s->fifo_first);
-                tcp_unwant(s, c);
+                struct conn *c = take_first(s);
+                if (!alive(c))
+                        continue;
                 if (c->state >= ST_ESTABLISHED ? give_segment(s, c, out) : give_syn(s, c, out)) {
                         count(&s->count.segs_out, 1);
                         return true;

@@ -2,8 +2,9 @@
 /*
  * pool: cells of one size out of one reservation of address space. The kernel gives a page when it is first
  * touched, so a pool for ten million connections costs what is used of it. Called by table.c (connections)
- * and queue.c (bytes). Invariant: cell numbers are 1..cap, a free cell's first word is the next free one, and
- * under the address sanitizer the rest of it is poisoned. mmap(2), MAP_NORESERVE.
+ * and queue.c (bytes). Invariant: cell numbers are 1..cap, a free cell's first word is the next free one, the
+ * twelve bytes behind it stay as they were, and under the address sanitizer the rest of it is poisoned.
+ * mmap(2), MAP_NORESERVE.
  */
 #include "stack/stack_priv.h"
 #include <errno.h>
@@ -73,7 +74,7 @@ void tcp_pool_give(struct pool *p, uint32_t i)
 {
         assert(i >= 1 && i <= p->touched && p->used > 0);
         memcpy(pool_at(p, i), &p->free, sizeof(p->free));
-        ASAN_POISON_MEMORY_REGION((uint8_t *)pool_at(p, i) + 8, p->size - 8);
+        ASAN_POISON_MEMORY_REGION((uint8_t *)pool_at(p, i) + POOL_KEEPS, p->size - POOL_KEEPS);
         p->free = i;
         p->used--;
 }

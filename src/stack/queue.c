@@ -33,6 +33,7 @@ void tcp_extra_begin(struct stack *s, struct conn *c)
         x->cwnd = INITIAL_SEGS * (uint32_t)c->mss;
         x->ssthresh = INT32_MAX;
         x->recover = c->snd_una;
+        x->snd_wl1 = c->rcv_nxt;
 }
 
 static void drop_chain(struct stack *s, uint32_t i)
@@ -101,8 +102,7 @@ static struct block *add_block(struct stack *s, struct extra *x)
 
 bool conn_send(struct stack *s, struct conn *c, struct span bytes)
 {
-        if (!alive(c) || has(c, F_CLOSE) || has(c, F_ENDED) || bytes.n > SEND_MAX ||
-            !room_for(s, c, (uint32_t)bytes.n))
+        if (!is_owned(c) || has(c, F_CLOSE) || bytes.n > SEND_MAX || !room_for(s, c, (uint32_t)bytes.n))
                 return false;
         if (bytes.n == 0)
                 return true;

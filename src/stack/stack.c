@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * stack: making and unmaking one, and its numbers. All memory a stack can ever use is reserved here, before
- * the first packet, and touched as it is used: cells of connections, buckets, counts per host, cells for
- * bytes, the ring of RSTs. Called by the engine. Invariant: after stack_free() every connection that was
+ * the first packet, and touched as it is used: cells of connections, ways, buckets, counts per host, cells
+ * for bytes, the ring of RSTs. Called by the engine. Invariant: after stack_free() every connection that was
  * opened has ended, and nothing was sent.
  */
 #include "stack/stack_priv.h"
@@ -28,12 +28,8 @@ static void complete(struct stack_conf *c)
 
 static int init_buckets(struct stack *s, struct err *e)
 {
-        uint64_t n = 1024;
-        while (n < (uint64_t)s->conf.max_conns * 2 && n < 1ull << 32)
-                n *= 2;
-        s->buckets_mapped = n * sizeof(*s->buckets);
-        s->buckets = tcp_reserve(s->buckets_mapped, "the table of connections", e);
-        s->bucket_mask = (uint32_t)(n - 1);
+        s->n_buckets = MAX(s->conf.max_conns, 64u);
+        s->buckets = tcp_reserve(s->n_buckets * sizeof(*s->buckets), "the table of connections", e);
         return s->buckets ? 0 : -1;
 }
 
@@ -47,17 +43,23 @@ static int init_memory(struct stack *s, struct err *e)
                 return -1;
         if (tcp_pool_init(&s->cells, CELL, MAX(s->conf.buffer_max / CELL, 1u), "buffers of connections", e))
                 return -1;
-        return init_buckets(s, e) || tcp_hosts_init(s, e) ? -1 : 0;
+        return init_buckets(s, e) || tcp_ways_init(s, e) || tcp_hosts_init(s, e) ? -1 : 0;
+}
+
+static void release(void *p, size_t bytes)
+{
+        if (p)
+                munmap(p, bytes);
 }
 
 static void free_memory(struct stack *s)
 {
         tcp_pool_free(&s->conns);
         tcp_pool_free(&s->cells);
-        if (s->buckets)
-                munmap(s->buckets, s->buckets_mapped);
-        if (s->hosts)
-                munmap(s->hosts, s->hosts_mapped);
+        tcp_pool_free(&s->ways);
+        release(s->buckets, s->n_buckets * sizeof(*s->buckets));
+        release(s->way_buckets, s->n_buckets * sizeof(*s->way_buckets));
+        release(s->hosts, s->n_hosts * sizeof(*s->hosts));
         free(s->rsts);
         free(s);
 }
@@ -88,7 +90,7 @@ void stack_free(struct stack *s)
 {
         s->ending = true;
         tcp_enter(s);
-        for (uint64_t i = 0; i <= s->bucket_mask; i++)
+        for (uint32_t i = 0; i < s->n_buckets; i++)
                 while (s->buckets[i])
                         tcp_finish(s, conn_at(s, s->buckets[i]), CONN_ABORTED);
         tcp_leave(s);

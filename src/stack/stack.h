@@ -70,6 +70,8 @@ struct stack_open {
  * (*why). */
 struct conn *stack_connect(struct stack *, const struct stack_open *, uint64_t now_ns,
                            enum stack_accept *why);
+/* Each connection that has not ended; the call may end it. */
+void stack_each(struct stack *, void (*call)(void *arg, struct conn *), void *arg);
 bool stack_has(const struct stack *,
                const struct stack_open *); /* is there such a connection, TIME-WAIT included? */
 /* A RST for what belongs to nobody (RFC 9293 §3.10.7.1); bounded: past a few thousand waiting ones it is
@@ -92,8 +94,8 @@ uint64_t stack_deadline(
         const struct stack *); /* when stack_tick next has work; UINT64_MAX: never. May be early */
 
 /* ---- a connection, for the up-calls' owner ---- */
-void *conn_app(const struct conn *); /* NULL at first */
-void conn_set_app(struct conn *, void *);
+uint32_t conn_app(const struct conn *); /* a word of the owner's; 0 at first */
+void conn_set_app(struct conn *, uint32_t);
 void conn_peer(const struct stack *, const struct conn *, struct stack_open *);
 uint8_t conn_ttl(const struct conn *); /* of the last segment that came */
 /* Queues bytes (copied; freed when acknowledged). False: no room (buffer_max, or more than 64 KiB for one

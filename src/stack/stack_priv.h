@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * stack_priv: what the files of src/stack share: the connection, its extra cells, the stack itself. Names of
- * functions that cross files begin with tcp_. Invariant: a connection is one cell of 128 bytes; whatever it
- * needs beyond (bytes queued, bytes out of order, the state of sending) lies in cells of a second pool and
- * goes when it is no longer needed. Everything is reached by 32-bit numbers, 0 is nothing. RFC 9293 §3.3.
+ * functions that cross files begin with tcp_. Invariant: a connection is one cell of 80 bytes; what it has in
+ * common with others (our address, the way there) lies in a cell that they share, and whatever it needs
+ * beyond (bytes queued, bytes out of order, the state of sending) in cells of a third pool that go when they
+ * are no longer needed. Everything is reached by 32-bit numbers, 0 is nothing. RFC 9293 §3.3.
  */
 #ifndef TRAWL_STACK_PRIV_H
 #define TRAWL_STACK_PRIV_H
@@ -33,7 +34,7 @@ enum conn_flag {
         F_PROBE = 16,        /* one byte into the closed window */
         F_CLOSE = 32,        /* conn_close was called */
         F_FIN_SEEN = 64,     /* the peer's FIN is known to be at extra.fin_seq, bytes before it are missing */
-        F_ENDED = 128,       /* ended() was called */
+        F_WND_PLAIN = 128,   /* snd_wnd came in a SYN, where it is never scaled: RFC 7323 §2.2 */
         F_TCP_TIMER = 256,   /* tcp_due counts */
         F_APP_TIMER = 512,   /* app_due counts */
         F_TS = 1024,         /* time stamps were agreed upon */
@@ -57,47 +58,59 @@ enum {
         SEND_MAX = 65536,   /* bytes queued for one connection */
         RST_WAITING = 4096, /* RSTs that wait to be sent; a power of two */
         LIMBO = 1024,       /* cells beyond max_conns: for those that ended inside an up-call */
+        RESYN_MS = 100,     /* a SYN that met an old connection: again when our RST has ended that */
         ACKS_OWED_MAX = 4,  /* three duplicates make the peer send again at once */
         CELL = 128,
         CELL_ROOM = CELL - 12,
         NO_SLOT = 0xffff
 };
 
-struct conn {
-        /* first line: finding it, taking a segment in order */
-        _Alignas(64) uint64_t us_hi;
-        uint64_t us_lo, them_hi, them_lo;
+/* What many connections have in common, counted (way.c). All to one network over one router share one; where
+ * targets are on the link each has its own. */
+struct way {
+        uint32_t next, refs; /* next: in its bucket */
+        uint64_t us_hi, us_lo, them_hi;
         uint32_t zone; /* of link-local addresses, ours and theirs */
-        uint16_t us_port, them_port;
-        uint32_t hash_next;
+        bool six;
+        struct stack_route route;
+};
+
+struct conn {
+        /* These keep their meaning in a cell that is free: it may still stand in the queue, and whoever is
+         * given it next inherits the place. */
+        uint32_t hash_next; /* of the pool, when free */
+        uint32_t fifo_next;
+        uint16_t flags;
+        uint8_t state : 4, snd_wscale : 4;
+        uint8_t tries : 4, backoff : 4; /* time-outs since the peer last answered */
+        uint8_t ttl;
+        uint8_t challenge_at; /* quarter seconds, wrapping */
+        uint16_t us_port;
+        uint64_t them_lo;
+        uint32_t way;
+        uint16_t them_port;
+        uint16_t slot; /* of the wheel: level * 256 + place, or NO_SLOT */
         uint32_t rcv_nxt, snd_una;
         uint32_t snd_nxt; /* highest sent + 1; what is sent again does not change it */
-        uint16_t flags;
-        uint16_t mss; /* the peer's, or the path's */
-        uint8_t state, ttl, snd_wscale;
-        uint8_t tries; /* time-outs since the peer last answered */
-        /* second line */
-        void *app;
-        struct stack_route route;
+        uint32_t extra;
+        uint32_t app;
+        uint32_t ts_recent;
         union {
                 struct {
-                        uint32_t snd_wnd, snd_wl1;
+                        uint16_t mss;     /* the peer's, or the path's */
+                        uint16_t snd_wnd; /* as the peer wrote it: peer_window() */
+                        uint32_t app_due; /* ms, wrapping */
                 };
                 struct { /* TIME-WAIT: oldest first, to be taken when the pool is empty */
                         uint32_t tw_next, tw_prev;
                 };
         };
-        uint32_t ts_recent;
-        uint32_t extra;
-        uint32_t fifo_next, fifo_prev;
+        uint32_t tcp_due; /* ms, wrapping */
         uint32_t timer_next, timer_prev;
-        uint32_t tcp_due, app_due;   /* ms, wrapping */
-        uint16_t slot;               /* of the wheel: level * 256 + place, or NO_SLOT */
         uint16_t srtt_ms, rttvar_ms; /* RFC 6298 §2; 0: no sample yet */
-        uint8_t backoff;
-        uint8_t challenge_at; /* quarter seconds, wrapping */
 };
-_Static_assert(sizeof(struct conn) == 128, "two cache lines");
+_Static_assert(sizeof(struct conn) == 80, "a million of them are 76 MiB");
+_Static_assert((int)ST_TIME_WAIT < 16 && (int)TRIES < 16, "four bits each");
 
 struct block { /* bytes: queued ones, or out-of-order ones beginning at seq */
         uint32_t next, seq;
@@ -107,6 +120,7 @@ struct block { /* bytes: queued ones, or out-of-order ones beginning at seq */
 struct extra {
         uint32_t resend;                  /* what is sent again next; counts with F_RESEND */
         uint32_t cwnd, ssthresh, recover; /* bytes; RFC 5681, RFC 6582 */
+        uint32_t snd_wl1;                 /* an older segment says nothing about the window */
         uint32_t rtt_seq, rtt_start_ms;
         uint32_t tx_first, tx_last, tx_len;    /* from snd_una on */
         uint32_t rx_first, rx_last, rx_blocks; /* sorted, disjoint */
@@ -117,6 +131,7 @@ struct extra {
 };
 _Static_assert(sizeof(struct block) == CELL && sizeof(struct extra) <= CELL, "one cell each");
 
+enum { POOL_KEEPS = 16 /* bytes of a free cell that stay as they are, but for the first four */ };
 struct pool { /* cells 1..cap, reserved at once, touched one after the other, the last freed goes first */
         uint8_t *base;
         size_t size, mapped; /* bytes per cell, in all */
@@ -155,13 +170,12 @@ struct stack {
         void *arg;
         uint64_t now_ns, now_ms;
         struct hash_key key; /* of the tables: hostile peers choose addresses and ports */
-        struct pool conns, cells;
-        uint32_t *buckets, bucket_mask;
-        size_t buckets_mapped;
-        uint64_t *hosts, host_mask; /* hosts.c; NULL: not counted */
-        size_t hosts_mapped;
-        uint32_t window;  /* what we advertise when scaled, bytes */
-        uint32_t rx_most; /* blocks out of order for one connection */
+        struct pool conns, cells, ways;
+        uint32_t *buckets, n_buckets;
+        uint32_t *way_buckets, last_way; /* way.c; last_way: the last one asked for */
+        uint64_t *hosts, n_hosts;        /* hosts.c; NULL: not counted */
+        uint32_t window;                 /* what we advertise when scaled, bytes */
+        uint32_t rx_most;                /* blocks out of order for one connection */
         uint32_t fifo_first, fifo_last, fifo_count;
         uint32_t tw_first, tw_last;
         uint32_t limbo; /* through hash_next */
@@ -207,7 +221,7 @@ static inline void *pool_at(const struct pool *p, uint32_t i)
 
 static inline struct conn *conn_at(const struct stack *s, uint32_t i)
 {
-        return (struct conn *)__builtin_assume_aligned(pool_at(&s->conns, i), 64);
+        return (struct conn *)__builtin_assume_aligned(s->conns.base, 64) + i;
 }
 
 static inline uint32_t conn_index(const struct stack *s, const struct conn *c)
@@ -223,6 +237,23 @@ static inline struct block *block_at(const struct stack *s, uint32_t i)
 static inline struct extra *extra_of(const struct stack *s, const struct conn *c)
 {
         return c->extra ? (struct extra *)__builtin_assume_aligned(pool_at(&s->cells, c->extra), 64) : NULL;
+}
+
+static inline const struct way *way_of(const struct stack *s, const struct conn *c)
+{
+        return (const struct way *)__builtin_assume_aligned(s->ways.base, 64) + c->way;
+}
+
+/* A place of n for a hash, without a division and without rounding n up: Lemire 2019. */
+static inline uint64_t place_in(uint64_t n, uint32_t hash)
+{
+        return n * hash >> 32;
+}
+
+/* What the peer is ready to take, bytes from snd_una on. */
+static inline uint32_t peer_window(const struct conn *c)
+{
+        return (uint32_t)c->snd_wnd << (has(c, F_WND_PLAIN) ? 0 : c->snd_wscale);
 }
 
 /* Bytes of the window we advertise to this peer; constant, so its right edge never moves back. */
@@ -241,6 +272,12 @@ void *tcp_reserve(size_t bytes, const char *what,
 uint32_t tcp_cell_take(struct stack *); /* of the second pool, counted */
 void tcp_cell_give(struct stack *, uint32_t);
 
+/* ---- way.c: our address and the way there ---- */
+int tcp_ways_init(struct stack *, struct err *);
+uint32_t tcp_way_take(struct stack *, const struct tcp_key *, const struct stack_route *);
+void tcp_way_give(struct stack *, uint32_t);
+void tcp_reroute(struct stack *, struct conn *, const struct stack_route *);
+
 /* ---- hosts.c: connections per address ---- */
 int tcp_hosts_init(struct stack *, struct err *);
 bool tcp_host_take(struct stack *, const struct tcp_key *); /* false: has its share */
@@ -249,7 +286,7 @@ void tcp_host_give(struct stack *, const struct tcp_key *);
 /* ---- table.c: connections by addresses and ports, their beginning and end ---- */
 struct tcp_key tcp_key_of(const struct ip_addr *us, uint16_t us_port, const struct ip_addr *them,
                           uint16_t them_port);
-struct tcp_key tcp_key_of_conn(const struct conn *);
+struct tcp_key tcp_key_of_conn(const struct stack *, const struct conn *);
 struct conn *tcp_find(const struct stack *, const struct tcp_key *);
 struct conn *tcp_alloc(struct stack *, const struct tcp_key *, const struct stack_route *,
                        enum stack_accept *why);
@@ -265,6 +302,11 @@ void tcp_leave(struct stack *);
 static inline bool alive(const struct conn *c)
 {
         return c->state != ST_DEAD && c->state != ST_FREE;
+}
+/* … and was ended() not called yet? In TIME-WAIT it was. */
+static inline bool is_owned(const struct conn *c)
+{
+        return alive(c) && c->state != ST_TIME_WAIT;
 }
 
 /* ---- open.c ---- */
@@ -294,7 +336,6 @@ void tcp_rx_drop(struct stack *, struct extra *);
 
 /* ---- output.c ---- */
 void tcp_want(struct stack *, struct conn *); /* has something to send, perhaps */
-void tcp_unwant(struct stack *, struct conn *);
 void tcp_owe_ack(struct stack *, struct conn *);
 void tcp_challenge_ack(struct stack *, struct conn *); /* RFC 5961: at most a few a second */
 void tcp_rst_later(struct stack *, const struct stack_open *, uint32_t seq, uint32_t ack, uint8_t flags);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * table: connections by addresses and ports, and how one begins and ends. Buckets of 32-bit cell numbers, at
- * least twice as many as connections, chained through the cells: a look-up costs a line of buckets and, in
- * the main, one of a connection. The hash is SipHash under a key of our own, because a hostile peer chooses
- * its address and port. Invariant: ended() is called exactly once for each connection, after it was taken
- * out of every list; its cell is used again only when no call up the C stack can still be looking at it.
+ * table: connections by addresses and ports, and how one begins and ends. Buckets of 32-bit cell numbers, as
+ * many as connections, chained through the cells: a look-up costs a line of buckets and, full as it may be,
+ * one or two connections. The hash is SipHash under a key of our own, because a hostile peer chooses its
+ * address and port. Invariant: ended() is called exactly once for each connection, after it was taken out of
+ * every list but the queue of those that want to send; its cell is used again only when no call up the C
+ * stack can still be looking at it.
  */
 #include "stack/stack_priv.h"
 
@@ -21,16 +22,17 @@ struct tcp_key tcp_key_of(const struct ip_addr *us, uint16_t us_port, const stru
                                 .six = us->family == 6};
 }
 
-struct tcp_key tcp_key_of_conn(const struct conn *c)
+struct tcp_key tcp_key_of_conn(const struct stack *s, const struct conn *c)
 {
-        return (struct tcp_key){.us_hi = c->us_hi,
-                                .us_lo = c->us_lo,
-                                .them_hi = c->them_hi,
+        const struct way *w = way_of(s, c);
+        return (struct tcp_key){.us_hi = w->us_hi,
+                                .us_lo = w->us_lo,
+                                .them_hi = w->them_hi,
                                 .them_lo = c->them_lo,
-                                .zone = c->zone,
+                                .zone = w->zone,
                                 .us_port = c->us_port,
                                 .them_port = c->them_port,
-                                .six = has(c, F_V6)};
+                                .six = w->six};
 }
 
 static uint32_t *bucket_of(const struct stack *s, const struct tcp_key *k)
@@ -40,28 +42,30 @@ static uint32_t *bucket_of(const struct stack *s, const struct tcp_key *k)
         if (!k->six) {
                 sip_absorb(&h, k->us_lo << 32 | (uint32_t)k->them_lo);
                 sip_absorb(&h, ports);
-                return &s->buckets[(uint32_t)sip_finish(&h, 2) & s->bucket_mask];
+                return &s->buckets[place_in(s->n_buckets, (uint32_t)sip_finish(&h, 2))];
         }
         sip_absorb(&h, k->us_hi);
         sip_absorb(&h, k->us_lo);
         sip_absorb(&h, k->them_hi);
         sip_absorb(&h, k->them_lo);
         sip_absorb(&h, ports | (uint64_t)k->zone << 32);
-        return &s->buckets[(uint32_t)sip_finish(&h, 5) & s->bucket_mask];
+        return &s->buckets[place_in(s->n_buckets, (uint32_t)sip_finish(&h, 5))];
 }
 
-static bool is_it(const struct conn *c, const struct tcp_key *k)
+static bool is_it(const struct stack *s, const struct conn *c, const struct tcp_key *k)
 {
-        return c->them_lo == k->them_lo && c->us_lo == k->us_lo && c->them_port == k->them_port &&
-               c->us_port == k->us_port && c->them_hi == k->them_hi && c->us_hi == k->us_hi &&
-               c->zone == k->zone && has(c, F_V6) == k->six;
+        if (c->them_lo != k->them_lo || c->them_port != k->them_port || c->us_port != k->us_port)
+                return false;
+        const struct way *w = way_of(s, c);
+        return w->us_lo == k->us_lo && w->them_hi == k->them_hi && w->us_hi == k->us_hi &&
+               w->zone == k->zone && w->six == k->six;
 }
 
 struct conn *tcp_find(const struct stack *s, const struct tcp_key *k)
 {
         for (uint32_t i = *bucket_of(s, k); i;) {
                 struct conn *c = conn_at(s, i);
-                if (is_it(c, k))
+                if (is_it(s, c, k))
                         return c;
                 i = c->hash_next;
         }
@@ -70,7 +74,7 @@ struct conn *tcp_find(const struct stack *s, const struct tcp_key *k)
 
 static void unlink_hash(struct stack *s, const struct conn *c)
 {
-        struct tcp_key k = tcp_key_of_conn(c);
+        struct tcp_key k = tcp_key_of_conn(s, c);
         uint32_t *at = bucket_of(s, &k), me = conn_index(s, c);
         while (*at != me)
                 at = &conn_at(s, *at)->hash_next;
@@ -137,15 +141,12 @@ struct conn *tcp_alloc(struct stack *s, const struct tcp_key *k, const struct st
         }
         struct conn *c = conn_at(s, i);
         uint32_t *bucket = bucket_of(s, k);
-        *c = (struct conn){.us_hi = k->us_hi,
-                           .us_lo = k->us_lo,
-                           .them_hi = k->them_hi,
+        *c = (struct conn){.way = tcp_way_take(s, k, route),
                            .them_lo = k->them_lo,
-                           .zone = k->zone,
                            .us_port = k->us_port,
                            .them_port = k->them_port,
-                           .flags = k->six ? F_V6 : 0,
-                           .route = *route,
+                           .flags = (uint16_t)((k->six ? F_V6 : 0) | (c->flags & F_QUEUED)),
+                           .fifo_next = c->fifo_next,
                            .slot = NO_SLOT,
                            .hash_next = *bucket};
         *bucket = i;
@@ -171,27 +172,27 @@ void tcp_leave(struct stack *s)
 
 static void tell_end(struct stack *s, struct conn *c, enum conn_end how)
 {
-        struct tcp_key k = tcp_key_of_conn(c);
-        set(c, F_ENDED);
+        struct tcp_key k = tcp_key_of_conn(s, c);
         tcp_host_give(s, &k);
         count(&s->count.ended[how], 1);
         s->ops.ended(s->arg, c, how);
-        c->app = NULL;
+        c->app = 0;
 }
 
 void tcp_finish(struct stack *s, struct conn *c, enum conn_end how)
 {
+        bool told = c->state == ST_TIME_WAIT;
         tcp_enter(s);
         unlink_hash(s, c);
-        tcp_unwant(s, c);
         tcp_timer_unlink(s, c);
         tcp_extra_drop(s, c);
-        if (c->state == ST_TIME_WAIT)
+        if (told)
                 tw_unlink(s, c);
         count_conns(s, -1);
         c->state = ST_DEAD;
-        if (!has(c, F_ENDED))
+        if (!told)
                 tell_end(s, c, how);
+        tcp_way_give(s, c->way);
         c->hash_next = s->limbo;
         s->limbo = conn_index(s, c);
         tcp_leave(s);

@@ -135,7 +135,7 @@ void tcp_timer_set(struct stack *s, struct conn *c, uint32_t after_ms)
 void conn_set_timer(struct stack *s, struct conn *c, uint64_t at_ns)
 {
         uint64_t at_ms = at_ns / NS_PER_MS + (at_ns % NS_PER_MS != 0);
-        if (!alive(c) || has(c, F_ENDED))
+        if (!is_owned(c))
                 return;
         clear(c, F_APP_TIMER);
         if (at_ns == 0)

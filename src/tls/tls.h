@@ -91,10 +91,11 @@ bool tls_busy(struct tls_pool *, unsigned client, uint32_t handle);
 /* No more events of it are polled. Not needed after its last event, and harmless: that ends it. */
 void tls_close(struct tls_pool *, unsigned client, uint32_t handle);
 unsigned tls_poll(struct tls_pool *, unsigned client, struct tls_event *, unsigned n); /* never blocks */
-/* A descriptor that becomes readable when there is something to poll; the client drains it by tls_poll. */
+/* A descriptor that becomes readable when there is something to poll; the client drains it by tls_poll. The
+ * receive threads poll each round and need none; tests and the bench sleep on it. */
 int tls_fd(const struct tls_pool *, unsigned client);
 bool tls_full(const struct tls_pool *); /* new probes should wait */
-struct tls_stats {
+struct tls_stats {                      /* what the tests hold the pool's bounds against */
         uint64_t opened, ready, failed, refused;
         uint32_t handles, handles_peak;
 };

@@ -6,7 +6,7 @@
 # target was given by. Odd ends and their words. Limits on connections lose nothing, and neither do kill -9 and
 # --resume.
 # patient: yes
-# limit_s: 300
+# limit_s: 360
 # sanitizers: asan
 . "$(dirname "$0")/scan.sh"
 
@@ -177,6 +177,51 @@ raw=$(sed -n 's/^banner tcp 22 .* capture //p' list | head -n 1 | base64 -d 2>/d
 check "--capture raw: the words of the server" $? "$(cut -c1-80 <<<"$raw") $(grep -c capture list)"
 in_scan "$TRAWL" --readscan list.bin --banner-types ssh -oL chosen 2>err
 same "--readscan --banner-types ssh" "ssh" "$(sed -n 's/^banner tcp [0-9]* [0-9.]* [0-9]* \([a-z0-9.]*\) .*/\1/p' chosen | sort -u | paste -sd' ')"
+
+# ---- a host that answers on every port
+every='remark answers on every port$'
+# shellcheck disable=SC2046 # ports, apart
+ip netns exec "$NET" "$HERE/lab_talk.py" serve $(seq 5000 5119) >/dev/null 2>&1 &
+BACKGROUND+=("$!")
+for ((i = 0; i < 250; i++)); do
+        [ -z "$(ip netns exec "$NET" ss -Hltn 'sport = :5119')" ] || break
+        sleep 0.02
+done
+grab "$FAR4" -p5000-5119
+same "every port: all are open and speak" "120 120" "$(grep -c ^open list) $(grep -c ' ssh SSH' list)"
+same "every port: it is said once" 1 "$(grep -c "$every" list)"
+has "every port: the summary counts the host" '1 host answers on every port' err
+same "every port: as NDJSON" 1 "$(jq -c 'select(.data.banner == "answers on every port")' list.nd | wc -l)"
+grab "$FAR4" -p5000-5239
+same "120 open ports, 120 closed: not said" "120 0" "$(grep -c ^open list) $(grep -c "$every" list)"
+grab "$FAR4" -p5000-5089
+same "90 ports, all open: not said" "90 0" "$(grep -c ^open list) $(grep -c "$every" list)"
+rm -f list
+scan "$FAR4" -p5000-5119 --rate 1000 --wait 1 --status-json -oL list
+same "without --banners it is counted only" "120 0 1" \
+        "$(grep -c ^open list) $(grep -c "$every" list) $(jq -Rr 'fromjson? | .found.all_open // empty' err | tail -n 1)"
+rm -f list
+scan "$FAR4" -p5000-5007 --banners --max-connections 1 --rate 4 --wait 1 --status-json -oL list
+[ "$(grep -c '^{"state":"talk-full"' err)" -ge 1 ]
+check "no room to talk: the status says that probes wait" $? "$(grep -o '^{"state":"[a-z-]*' err | sort | uniq -c | paste -sd,)"
+has "no room to talk: and the summary how long" 'probes waited [0-9.]* s for room to talk' err
+same "no room to talk: nothing is lost" "8 8" "$(grep -c ^open list) $(grep -c ' ssh SSH' list)"
+rm -f list state*
+ip netns exec "$SCAN" "$TRAWL" "$FAR4" -p5000-5119 --banners --rate 30 --answer-horizon 1 --wait 1 --no-status \
+        -oL list --checkpoint state 2>err &
+pid=$!
+BACKGROUND+=("$pid")
+for ((i = 0; i < 600; i++)); do
+        grep -qs "$every" list && break
+        sleep 0.02
+done
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+before=$(grep -c ^open list)
+timeout 60 ip netns exec "$SCAN" "$TRAWL" --resume state 2>err
+same "killed after it was said, and resumed: said once" "120 1" "$(grep -c ^open list) $(grep -c "$every" list)"
+[ "$before" -lt 120 ]
+check "it was killed before its end" $? "$before ports were told"
 
 # ---- kill -9 and --resume
 hosts=$(sized 150 5000 60)

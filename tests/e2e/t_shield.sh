@@ -3,7 +3,8 @@
 #
 # Banners from the host's own address with no firewall rule: the host's TCP does not reset our connections, IPv4
 # and IPv6, far services and those of the host itself; connections and services of the host on ports of our range,
-# also new ones, never notice; killed with SIGKILL, a scan leaves nothing in the kernel.
+# also new ones, never notice; an interface that comes up in mid-scan is shielded, too; killed with SIGKILL, a scan
+# leaves nothing in the kernel.
 # limit_s: 180
 # sanitizers: asan
 . "$(dirname "$0")/scan.sh"
@@ -105,6 +106,28 @@ wait "$scanner"
 status=$?
 grabbed "the scan beside them" "SSH-2.0-lab_talk"
 same "the host has reset nothing" 0 "$(($(resets) - before))"
+
+# ---- an interface that comes up in mid-scan, and all answers come by it
+# shellcheck disable=SC2046 # ports, apart
+start "$NET" "$HERE/lab_talk.py" serve $(seq 6000 6119)
+listens "$NET" 6119
+ip netns exec "$SCAN" "$TRAWL" --no-checkpoint "$FAR4" -p6000-6119 --banners --rate 30 --wait 1 --no-status -oL list 2>err &
+scanner=$!
+BACKGROUND+=("$scanner")
+sleep 1.5
+before=$(resets)
+ip -n "$SCAN" link add name scan1 type veth peer name net1 netns "$NET"
+in_scan sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 0 >/proc/sys/net/ipv4/conf/scan1/rp_filter'
+ip -n "$SCAN" addr add 203.0.113.1/24 dev scan1 && ip -n "$SCAN" link set scan1 up
+ip -n "$NET" addr add 203.0.113.2/24 dev net1 && ip -n "$NET" link set net1 up
+sleep 0.3
+ip -n "$NET" route add 198.51.100.1/32 via 203.0.113.1 dev net1
+wait "$scanner"
+came=$(ip -n "$SCAN" -s -j link show scan1 | jq '.[0].stats64.rx.packets')
+[ "$came" -ge 30 ]
+check "answers came by the new interface" $? "$came frames"
+same "they drew no RST of the host" 0 "$(($(resets) - before))"
+ip -n "$SCAN" link del scan1
 
 # ---- SIGKILL
 rules=$(in_scan nft list ruleset 2>/dev/null)

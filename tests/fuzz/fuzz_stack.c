@@ -59,6 +59,11 @@ static void owner_sends(struct fuzz *f, struct peer *p, uint32_t n)
                 p->queued += n;
 }
 
+static uint32_t number_of(const struct fuzz *f, const struct peer *p)
+{
+        return (uint32_t)(p - f->peers) + 1;
+}
+
 static void react(struct fuzz *f, struct peer *p, unsigned call)
 {
         enum stack_accept why;
@@ -88,7 +93,7 @@ static void react(struct fuzz *f, struct peer *p, unsigned call)
                                                    &q->to.them, q->to.them_port);
                 q->our_next = q->our_isn + 1;
                 q->rcv_nxt = q->their_isn + 1;
-                conn_set_app(c, q);
+                conn_set_app(c, number_of(f, q));
                 f->begun++;
                 break;
         }
@@ -116,15 +121,15 @@ static void on_opened(void *arg, struct conn *c)
         struct fuzz *f = arg;
         struct peer *p = peer_of(f, c);
         p->c = c;
-        conn_set_app(c, p);
+        conn_set_app(c, number_of(f, p));
         react(f, p, 0);
 }
 
 static void on_data(void *arg, struct conn *c, struct span d)
 {
         struct fuzz *f = arg;
-        struct peer *p = conn_app(c);
-        must(p && p->lives && d.n > 0);
+        struct peer *p = &f->peers[conn_app(c) - 1];
+        must(conn_app(c) && p->lives && d.n > 0);
         for (size_t i = 0; i < d.n; i++)
                 must(d.p[i] == their_byte(p->delivered + (uint32_t)i));
         p->delivered += (uint32_t)d.n;
@@ -135,23 +140,23 @@ static void on_data(void *arg, struct conn *c, struct span d)
 
 static void on_finished(void *arg, struct conn *c)
 {
-        struct peer *p = conn_app(c);
-        must(p && p->lives);
+        struct peer *p = &((struct fuzz *)arg)->peers[conn_app(c) - 1];
+        must(conn_app(c) && p->lives);
         react(arg, p, 3);
 }
 
 static void on_timer(void *arg, struct conn *c)
 {
-        struct peer *p = conn_app(c);
-        must(p && p->lives);
+        struct peer *p = &((struct fuzz *)arg)->peers[conn_app(c) - 1];
+        must(conn_app(c) && p->lives);
         react(arg, p, 4);
 }
 
 static void on_ended(void *arg, struct conn *c, enum conn_end how)
 {
         struct fuzz *f = arg;
-        struct peer *p = conn_app(c);
-        must(p && p->lives && p->c == c && how <= CONN_ABORTED);
+        struct peer *p = &f->peers[conn_app(c) - 1];
+        must(conn_app(c) && p->lives && p->c == c && how <= CONN_ABORTED);
         f->ended++;
         react(f, p, 5);
         p->lives = false;

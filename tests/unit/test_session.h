@@ -14,7 +14,7 @@ static void must(bool held, const char *what);
 enum { CONNS = 256, SAID_MAX = 1 << 17, EVENTS_MAX = 256, REPORTS_MAX = 256, TEXT_MAX = 1 << 17 };
 
 struct conn {
-        void *app;
+        uint32_t app;
         struct stack_open peer;
         uint64_t timer_ns;
         bool live, open, closed, aborted, shut, fin;
@@ -77,13 +77,13 @@ struct conn *stack_connect(struct stack *st, const struct stack_open *o, uint64_
         return c;
 }
 
-void *conn_app(const struct conn *c)
+uint32_t conn_app(const struct conn *c)
 {
         must(c->live, "no dead connection is asked");
         return c->app;
 }
 
-void conn_set_app(struct conn *c, void *app)
+void conn_set_app(struct conn *c, uint32_t app)
 {
         must(c->live, "no dead connection is told");
         c->app = app;
@@ -93,6 +93,13 @@ void conn_peer(const struct stack *st, const struct conn *c, struct stack_open *
 {
         (void)st;
         *o = c->peer;
+}
+
+void stack_each(struct stack *st, void (*call)(void *arg, struct conn *), void *arg)
+{
+        for (unsigned i = 0; i < st->n; i++)
+                if (st->conn[i].live)
+                        call(arg, &st->conn[i]);
 }
 
 uint8_t conn_ttl(const struct conn *c)
@@ -427,7 +434,7 @@ static void on_banner(void *arg, const struct session_report *r)
 {
         must(arg == &w && w.n_told < REPORTS_MAX, "few banners are told, to us");
         must(w.n_done < w.n_begun, "nothing is told of a service that is done with");
-        must(r->who.proto == 6 && r->us.family == 4 && (r->text.n || r->fields.n), "a banner is whole");
+        must(r->who.proto == 6 && (r->text.n || r->fields.n), "a banner is whole");
         struct told *t = &w.told[w.n_told++];
         size_t n = 0;
         *t = (struct told){.app = r->app};

@@ -101,7 +101,7 @@ static struct stack_stats stats(const struct stack *s)
 static void test_size(void **state)
 {
         (void)state;
-        assert_true(stack_conn_size() <= 128);
+        assert_true(stack_conn_size() <= 80);
 }
 
 static void test_pool_full(void **state)
@@ -166,28 +166,39 @@ static void test_per_host(void **state)
 }
 
 /* Random comings and goings against a plain array of counts. */
-static void test_per_host_counts(void **state)
+static void check_per_host_counts(uint32_t hosts, uint32_t limit, uint32_t most)
 {
-        (void)state;
-        enum { HOSTS = 700, LIMIT = 5 };
-        static struct conn *conns[HOSTS][LIMIT];
-        unsigned n[HOSTS] = {0};
-        struct stack *s = begin((struct stack_conf){.max_conns = 4000, .per_host = LIMIT, .syn_wscale = -1});
+        static struct conn *conns[3000][5];
+        unsigned n[3000] = {0}, all = 0;
+        struct stack *s = begin((struct stack_conf){.max_conns = most, .per_host = limit, .syn_wscale = -1});
         for (uint64_t i = 0; i < 60000; i++) {
-                uint32_t h = (uint32_t)(hash_mix64(i + 1) % HOSTS);
+                uint32_t h = (uint32_t)(hash_mix64(i + 1) % hosts);
                 uint16_t port = (uint16_t)(i % 60000 + 1);
                 if (hash_mix64(i + 1) >> 40 & 1) {
                         enum stack_accept got = accept_one(s, h, port, 1);
-                        assert_int_equal(got, n[h] < LIMIT ? STACK_ACCEPTED : STACK_HOST_FULL);
-                        if (got == STACK_ACCEPTED)
+                        assert_int_equal(got, n[h] == limit ? STACK_HOST_FULL
+                                              : all == most ? STACK_FULL
+                                                            : STACK_ACCEPTED);
+                        if (got == STACK_ACCEPTED) {
                                 conns[h][n[h]++] = last_opened;
+                                all++;
+                        }
                 } else if (n[h]) {
                         conn_abort(s, conns[h][--n[h]]);
+                        all--;
                 }
                 if (i % 512 == 0)
                         drain(s, 1);
         }
         stack_free(s);
+}
+
+static void test_per_host_counts(void **state)
+{
+        (void)state;
+        check_per_host_counts(700, 5, 4000);
+        check_per_host_counts(3000, 2, 800); /* the pool is full most of the time, the table as it can be */
+        check_per_host_counts(3000, 1, 40);
 }
 
 static void test_in_use(void **state)
@@ -199,9 +210,9 @@ static void test_in_use(void **state)
         struct conn *c = stack_connect(s, &to, 1, &why);
         assert_non_null(c);
         assert_int_equal(why, STACK_ACCEPTED);
-        assert_null(conn_app(c));
-        conn_set_app(c, &to);
-        assert_ptr_equal(conn_app(c), &to);
+        assert_int_equal(conn_app(c), 0);
+        conn_set_app(c, UINT32_MAX);
+        assert_int_equal(conn_app(c), UINT32_MAX);
         assert_null(stack_connect(s, &to, 1, &why));
         assert_int_equal(why, STACK_IN_USE);
         assert_true(stack_has(s, &to));
@@ -230,6 +241,118 @@ static void test_zones(void **state)
         to.us.zone = to.them.zone = 4;
         assert_false(stack_has(s, &to));
         assert_non_null(stack_connect(s, &to, 1, &why));
+        stack_free(s);
+}
+
+/* ---- the way there ---- */
+
+static struct stack_route by(uint32_t h)
+{
+        return (struct stack_route){.dev = (uint16_t)(h % 3),
+                                    .mac = {2, 0, 0, (uint8_t)(h >> 8), (uint8_t)h, 1}};
+}
+
+/* Each neighbour by its own address, thousands of them one after the other through a pool of three. */
+static void test_neighbours(void **state)
+{
+        (void)state;
+        struct stack *s = begin((struct stack_conf){.max_conns = 3, .syn_wscale = -1});
+        struct conn *before = NULL;
+        for (uint32_t h = 1; h < MANY; h++) {
+                struct pkt k = from(h, 80, TCP_SYN | TCP_ACK, 100, 500);
+                struct stack_route r = by(h);
+                struct stack_seg out;
+                assert_int_equal(stack_accept(s, &k, &r, 1), STACK_ACCEPTED);
+                assert_true(stack_next(s, &out, 1) && out.seg.dst.lo == k.src.lo);
+                assert_memory_equal(&out.route, &r, sizeof(r));
+                if (before)
+                        conn_abort(s, before);
+                before = last_opened;
+                if (h > 1 && stack_next(s, &out, 1)) { /* the RST goes where the connection went */
+                        r = by(h - 1);
+                        assert_memory_equal(&out.route, &r, sizeof(r));
+                }
+        }
+        stack_free(s);
+}
+
+/* Two go the same way; then one's frames come from elsewhere, and it alone goes there. */
+static void test_way_changes(void **state)
+{
+        (void)state;
+        struct stack *s = begin((struct stack_conf){.max_conns = 9, .syn_wscale = -1});
+        struct stack_route old = by(1), fresh = by(2);
+        struct stack_seg out;
+        for (uint32_t h = 1; h <= 2; h++) {
+                struct pkt k = from(h, 80, TCP_SYN | TCP_ACK, 100, 500);
+                assert_int_equal(stack_accept(s, &k, &old, 1), STACK_ACCEPTED);
+        }
+        drain(s, 1);
+        struct pkt k = from(2, 80, TCP_ACK, 999999, 500); /* not acceptable: changes nothing */
+        assert_true(stack_input(s, &k, &fresh, 1));
+        assert_true(stack_next(s, &out, 1));
+        assert_memory_equal(&out.route, &old, sizeof(old));
+        for (uint32_t h = 1; h <= 2; h++) {
+                k = from(h, 80, TCP_ACK, 101, 500);
+                k.payload = span_str("x");
+                assert_true(stack_input(s, &k, h == 2 ? &fresh : &old, 1));
+                assert_true(stack_next(s, &out, 1) && out.seg.dst.lo == k.src.lo);
+                assert_memory_equal(&out.route, h == 2 ? &fresh : &old, sizeof(old));
+        }
+        stack_free(s);
+}
+
+/* ---- cells ---- */
+
+static unsigned walked;
+
+static void ends_each(void *arg, struct conn *c)
+{
+        walked++;
+        if (arg)
+                conn_abort(arg, c);
+}
+
+static void test_each(void **state)
+{
+        (void)state;
+        struct stack *s = begin((struct stack_conf){.max_conns = 99, .syn_wscale = -1});
+        for (uint32_t h = 0; h < 50; h++)
+                assert_int_equal(accept_one(s, h, 80, 1), STACK_ACCEPTED);
+        conn_abort(s, last_opened);
+        assert_true(input(s, from(7, 80, TCP_ACK | TCP_FIN, 101, 500), span_of(NULL, 0), 1));
+        walked = 0;
+        stack_each(s, ends_each, NULL);
+        assert_int_equal(walked, 49);
+        stack_each(s, ends_each, s);
+        assert_int_equal(walked, 98);
+        stack_each(s, ends_each, s);
+        assert_int_equal(walked, 98);
+        assert_int_equal(ended_as[CONN_ABORTED], 50);
+        stack_free(s);
+}
+
+/* Connections that end before their turn has come leave nothing behind that speaks, and those that get their
+ * cells have their turn, once. */
+static void test_ended_in_the_queue(void **state)
+{
+        (void)state;
+        struct stack *s = begin((struct stack_conf){.max_conns = 200, .syn_wscale = -1});
+        struct stack_seg out;
+        unsigned acks[2] = {0}, n = 0;
+        for (uint32_t h = 0; h < 200; h++)
+                assert_int_equal(accept_one(s, h, 80, 1), STACK_ACCEPTED);
+        for (uint32_t h = 0; h < 200; h++) /* each resets before our ACK left */
+                assert_true(input(s, from(h, 80, TCP_RST, 101, 0), span_of(NULL, 0), 1));
+        for (uint32_t h = 0; h < 120; h++)
+                assert_int_equal(accept_one(s, 1000 + h, 80, 1), STACK_ACCEPTED);
+        for (; stack_next(s, &out, 1); n++)
+                acks[out.seg.dst.lo - 0x0b000000 >= 1000]++;
+        assert_int_equal(acks[0], 0);
+        assert_int_equal(acks[1], 120);
+        assert_int_equal(stack_waiting(s), 0);
+        assert_true(input(s, from(1000, 80, TCP_ACK, 101, 500), span_str("x"), 1));
+        assert_int_equal(drain(s, 1), 1);
         stack_free(s);
 }
 
@@ -501,7 +624,7 @@ static uint64_t clock_ns, late_most, fired;
 
 static void a_timer(void *arg, struct conn *c)
 {
-        struct alarm *a = conn_app(c);
+        struct alarm *a = &alarms[conn_app(c)];
         (void)arg;
         assert_true(a->c == c && a->due_ns && clock_ns >= a->due_ns);
         late_most = MAX(late_most, clock_ns - a->due_ns);
@@ -531,7 +654,7 @@ static void test_wheel(void **state)
         for (uint32_t i = 0; i < ARRAY_LEN(alarms); i++) {
                 assert_int_equal(accept_one(clock_stack, i, 80, clock_ns), STACK_ACCEPTED);
                 alarms[i] = (struct alarm){.c = last_opened};
-                conn_set_app(last_opened, &alarms[i]);
+                conn_set_app(last_opened, i);
                 set_alarm(&alarms[i], i + 1);
         }
         drain(clock_stack, clock_ns);
@@ -565,7 +688,7 @@ static void test_long_pause(void **state)
                 assert_int_equal(accept_one(clock_stack, i, 80, clock_ns), STACK_ACCEPTED);
                 alarms[i] = (struct alarm){.c = last_opened,
                                            .due_ns = clock_ns + hash_mix64(i) % (9999 * NS_PER_S)};
-                conn_set_app(last_opened, &alarms[i]);
+                conn_set_app(last_opened, i);
                 conn_set_timer(clock_stack, last_opened, alarms[i].due_ns);
         }
         clock_ns += 10000 * NS_PER_S;
@@ -584,6 +707,10 @@ int main(void)
                                            cmocka_unit_test(test_per_host_counts),
                                            cmocka_unit_test(test_in_use),
                                            cmocka_unit_test(test_zones),
+                                           cmocka_unit_test(test_neighbours),
+                                           cmocka_unit_test(test_way_changes),
+                                           cmocka_unit_test(test_each),
+                                           cmocka_unit_test(test_ended_in_the_queue),
                                            cmocka_unit_test(test_many),
                                            cmocka_unit_test(test_refused_confs),
                                            cmocka_unit_test(test_buffer_max),

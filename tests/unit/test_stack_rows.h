@@ -385,8 +385,28 @@ static const struct {
         {"a RST with a wrong ACK says nothing", 0,
          SENT "< RA seq=0 ack=7; >-; conns 1; < RA seq=0 ack=0; conns 1"},
         {"an ACK out of another life", 0,
-         SENT "< A seq=77 ack=99; > R seq=99; conns 1; +1000; > S seq=0; < SA seq=0 ack=1; ! opened; > A"},
-        {"a SYN-ACK out of another life", 0, SENT "< SA seq=0 ack=9; > R seq=9; >-; conns 1"},
+         SENT "< A seq=77 ack=99; > R seq=99; >-; conns 1; +99; >-; +1; > S seq=0; < SA seq=0 ack=1; ! "
+              "opened; > A"},
+        {"a SYN-ACK out of another life", 0,
+         SENT "< SA seq=0 ack=9; > R seq=9; >-; conns 1; +100; > S seq=0; < SA seq=0; ! opened; > A"},
+        {"our RST to another life is lost", 0,
+         SENT "< A seq=77 ack=99; > R seq=99; +100; > S; < A seq=77 ack=99; > R seq=99; +1999; >-; +1; > S; "
+              "< SA; ! opened; > A"},
+        {"another life comes back late", 0,
+         SENT "+950; < A seq=77 ack=99; > R seq=99; +49; >-; +1; > S; < SA; ! opened; > A"},
+        {"a stranger's ACKs do not use up our tries", 0,
+         SENT "< A ack=9; > R seq=9; +100; > S; < A ack=9; > R seq=9; +100; < A ack=9; > R seq=9; >-; +1900; "
+              "> S; < A ack=9; > R seq=9; +4000; > S; +8000; > S; +5000; ! ended timeout; >-; conns 0"},
+        {"a RST with a wrong ACK hurries nothing", 0,
+         SENT "< RA seq=0 ack=7; +999; >-; +1; > S; < SA; ! "
+              "opened; > A"},
+        {"an ACK before our SYN has left", 0,
+         "connect; < A seq=77 ack=99; > R seq=99; > S seq=0; >-; +999; >-; +1; > S; < SA; ! opened; > A"},
+        {"another life, and a challenge of our own afterwards", 0,
+         SENT
+         "< A seq=77 ack=99; > R seq=99; +100; > S; < SA seq=0; ! opened; > A; < R seq=2; > A seq=1 ack=1"},
+        {"another life, closed meanwhile", 0,
+         SENT "< A seq=77 ack=99; > R seq=99; close; +1; ! ended closed; >-; conns 0"},
         {"a FIN before anything", 0, SENT "< F seq=0; >-; conns 1"},
         {"our SYN is lost", 0, SENT "+999; >-; +1; > S seq=0; < SA seq=0; ! opened; > A"},
         {"nobody answers", 0,
