@@ -123,6 +123,7 @@ all_open 1000000 2001:db8:1::/110
 # ---- a whole scan, flat out, with a checkpoint every second
 "$TRAWL_ROOT/lab/down"
 lab_up --far none --queues 2
+[ "$FULL" != 1 ] || rate 5000000 0 --tx-threads 2
 ports=$(sized 80-83 80-95 80)
 whole=$(sized 10.0.0.0/10 10.0.0.0/8 10.0.0.0/16)
 internet up --hush --open 5 --closed 0 --no-arrivals
