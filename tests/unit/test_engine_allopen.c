@@ -221,7 +221,7 @@ static void a_whole_network(void **state)
                 found += i < NET && times[i];
                 all += times[i];
         }
-        assert_true(found > NET / 100 * 98);
+        assert_true(found > NET / 100 * 97); /* 1.7 % are in buckets of more than there are ways: +-0.2 */
         assert_in_range(all, found, 15 << 13);
         allopen_free(&t);
 }
