@@ -95,7 +95,7 @@ far_down
 
 internet up --prefix 10.0.0.0/8 --open 100 --closed 0
 scan 10.0.0.0/8 -p80 --rate auto --max-rate 100k --max-runtime 40 --wait 1 --no-checkpoint --output none:none
-within "canaries keep up with a fast scan" "$(held)" 50000 100000 "$(grep -o '[^"]*--rate auto: held[^"]*' err)"
+within "canaries keep up with a fast scan" "$(held)" 20000 100000 "$(grep -o '[^"]*--rate auto: held[^"]*' err)"
 
 # ---- coverage ----
 covers() { # NAME FOUND TRUTH
