@@ -242,6 +242,7 @@ void wait_asked(struct session *, uint64_t now_ns);
 void wait_answered(struct session_set *, const struct session *);           /* the first byte since */
 uint64_t wait_answer(const struct session_set *);                           /* for any answer */
 uint64_t wait_likely(const struct session_set *);                           /* for one that should come */
+uint64_t wait_rest(const struct session_set *);                             /* for the rest of one */
 uint64_t wait_hello(const struct session_set *, const struct session *);    /* to the hello it got */
 uint64_t wait_greeting(const struct session_set *, const struct session *); /* before we speak */
 void hush_note(struct session_set *, const struct session *);               /* another silent service */

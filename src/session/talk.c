@@ -456,7 +456,7 @@ bool talk_plain(struct session_set *set, struct session *s, struct span bytes)
         /* In the middle of something: the rest may have been lost on its way, and come by and by. */
         bool half = k->in_len && (k->ops || k->in[k->in_len - 1] != '\n');
         if (s->state != ST_NOBODY)
-                s->soft_ns = set->now_ns + (half ? wait_likely(set) : wait_answer(set));
+                s->soft_ns = set->now_ns + (half ? wait_rest(set) : wait_answer(set));
         talk_arm(set, s);
         return true;
 }

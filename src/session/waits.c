@@ -46,6 +46,13 @@ uint64_t wait_likely(const struct session_set *set)
         return MAX(once_ns, MIN(PATIENCE * once_ns, set->conf.total_ns / 2));
 }
 
+/* Its next segment may be lost time and again, and the peer doubles its RTO each time: the user's word
+ * counts. */
+uint64_t wait_rest(const struct session_set *set)
+{
+        return MAX(wait_likely(set), set->conf.hello_wait_ns);
+}
+
 uint64_t wait_hello(const struct session_set *set, const struct session *s)
 {
         if (hello_usual(set, s))

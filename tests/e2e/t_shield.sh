@@ -111,7 +111,7 @@ same "the host has reset nothing" 0 "$(($(resets) - before))"
 # shellcheck disable=SC2046 # ports, apart
 start "$NET" "$HERE/lab_talk.py" serve $(seq 6000 6119)
 listens "$NET" 6119
-ip netns exec "$SCAN" "$TRAWL" --no-checkpoint "$FAR4" -p6000-6119 --banners --rate 30 --wait 1 --no-status -oL list 2>err &
+ip netns exec "$SCAN" "$TRAWL" --no-checkpoint "$FAR4" -p6000-6119 --banners --rate 20 --wait 1 --no-status -oL list 2>err &
 scanner=$!
 BACKGROUND+=("$scanner")
 sleep 1.5
@@ -120,7 +120,7 @@ ip -n "$SCAN" link add name scan1 type veth peer name net1 netns "$NET"
 in_scan sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 0 >/proc/sys/net/ipv4/conf/scan1/rp_filter'
 ip -n "$SCAN" addr add 203.0.113.1/24 dev scan1 && ip -n "$SCAN" link set scan1 up
 ip -n "$NET" addr add 203.0.113.2/24 dev net1 && ip -n "$NET" link set net1 up
-sleep 0.3
+sleep 1
 ip -n "$NET" route add 198.51.100.1/32 via 203.0.113.1 dev net1
 wait "$scanner"
 came=$(ip -n "$SCAN" -s -j link show scan1 | jq '.[0].stats64.rx.packets')
