@@ -313,6 +313,14 @@ static void start_over(struct auto_rate *a, uint64_t now_ns)
         begin_step(a, AUTO_BASE, a->rate_pps / 4, now_ns);
 }
 
+/* Where going too fast costs probes, or annoys somebody, a look is rare; and rarer when the last was in vain.
+ */
+static void look_later(struct auto_rate *a, bool in_vain)
+{
+        uint64_t gap_ns = in_vain ? 2 * a->look_gap_ns : a->look_gap_ns;
+        a->look_gap_ns = MIN(MAX(gap_ns, look_min_ns), look_max_ns);
+}
+
 static void found_loss(struct auto_rate *a, double pps, double loss, uint64_t now_ns)
 {
         double knee = pps * (1 - loss), next = knee * 0.95;
@@ -325,9 +333,7 @@ static void found_loss(struct auto_rate *a, double pps, double loss, uint64_t no
         }
         a->hi_pps = pps;
         a->knee_pps = knee;
-        if (a->phase >= AUTO_HOLD) /* the last look was in vain, or found what did not last */
-                a->look_gap_ns = MIN(2 * a->look_gap_ns, look_max_ns);
-        a->look_gap_ns = MAX(a->look_gap_ns, look_min_ns);
+        look_later(a, a->phase >= AUTO_HOLD); /* the last look was in vain, or found what did not last */
         if (looking && a->lo_pps < 1.1 * a->hold_pps && knee > a->hold_pps) {
                 hold(a, a->hold_pps, now_ns);
                 return;
@@ -413,7 +419,7 @@ static void found_prohibited(struct auto_rate *a, uint64_t now_ns)
         a->lossy_frames += (uint64_t)a->now.frames;
         a->hi_pps = a->rate_pps;
         a->lo_pps = MIN(a->lo_pps, a->rate_pps / 2);
-        a->look_gap_ns = MIN(2 * a->look_gap_ns, look_max_ns);
+        look_later(a, true);
         hold(a, a->rate_pps / 2, now_ns);
 }
 

@@ -479,6 +479,27 @@ static void prohibited_halves(void **state)
         assert_true(r.a.reason == AUTO_CEILING && r.settled_pps > 9999);
 }
 
+/* A limit of this machine is looked at again soon; what somebody else minds is not, also when both come in
+ * turn. */
+static void others_are_not_tried_soon(void **state)
+{
+        static const struct net then[] = {{.hit = 0.05, .prohibit_pps = 500},
+                                          {.hit = 0.05, .knee_pps = 2000}};
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(then); i++) {
+                struct run r;
+                search(&r, (struct net){.machine_pps = 4000, .hit = 0.05}, 10000, 25, 1);
+                assert_int_equal(r.a.reason, AUTO_MACHINE);
+                assert_true(r.a.look_ns - r.a.step_ns < 60 * NS_PER_S);
+                for (unsigned k = 0; k < 400 && r.a.reason == AUTO_MACHINE; k++)
+                        interval(&r, &then[i]);
+                while (r.a.phase != AUTO_HOLD)
+                        interval(&r, &then[i]);
+                assert_int_not_equal(r.a.reason, AUTO_MACHINE);
+                assert_true(r.a.look_ns - r.a.step_ns >= 60 * NS_PER_S);
+        }
+}
+
 static void frames_that_do_not_leave(void **state)
 {
         struct auto_rate a;
@@ -575,6 +596,7 @@ int main(void)
                 cmocka_unit_test(bounds),
                 cmocka_unit_test(transients_do_not_count),
                 cmocka_unit_test(prohibited_halves),
+                cmocka_unit_test(others_are_not_tried_soon),
                 cmocka_unit_test(frames_that_do_not_leave),
                 cmocka_unit_test(blackout_stays_low),
                 cmocka_unit_test(blind_stays_low_and_says_so),
