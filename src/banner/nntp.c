@@ -5,8 +5,8 @@
  * is a banner of its own. Invariant: CAPABILITIES, STARTTLS and QUIT are all that is said: nobody logs in,
  * no group is entered, no article is touched.
  *
- *   S: 200 …   C: CAPABILITIES   S: 101 … lines … .   C: STARTTLS   S: 382   (TLS)   C: CAPABILITIES   S: 101
- * … C: QUIT
+ *   S: 200 …   C: CAPABILITIES   S: 101 … lines … .   C: STARTTLS   S: 382
+ *   (TLS)      C: CAPABILITIES   S: 101 … lines … .   C: QUIT
  *
  * RFC 3977 §3, §5.1, §5.2; RFC 4642 §2.2; RFC 4643 §2.1
  */

@@ -61,7 +61,7 @@ void window_free(struct window *);
 /* Claims up to `want` positions from next, never past `end` nor half a ring above low, and forgets their
  * bits. Returns how many. */
 uint64_t window_claim(struct window *, uint64_t *first, uint64_t want, uint64_t end);
-/* Everything below `low` is settled; one thread. */
+/* Everything below `low` is settled, and its pages go back to the kernel by and by; one thread. */
 void window_settle(struct window *, uint64_t low);
 bool window_mark(struct window *, uint64_t pos); /* answered; was it already? false outside the window */
 bool window_answered(const struct window *, uint64_t pos);

@@ -2,9 +2,9 @@
 /*
  * session_priv: what the files of this folder share. A service's way through them:
  *
- *   opened ──> tries.c (which hello) ──> talk.c (what is said, who understands it) ──> report.c (what was
- * learnt) ^   └──> tls_glue.c (handshake, the bytes inside) ──> talk.c └── set.c (the queue for another
- * connection) <── tries.c (which hello next)
+ *   opened ──> tries.c (which hello) ──> talk.c (what is said, who understands it) ──> report.c
+ *                 ^    └──> tls_glue.c (handshake, the bytes inside) ──> talk.c
+ *                 └── set.c (the queue for another connection) <── tries.c (which hello next)
  *
  * A service that has not said a word on its first connection is told by its port and by when it was opened:
  * it has no session, that time stands in its connection's word (set.c folds and unfolds it).

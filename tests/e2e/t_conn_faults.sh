@@ -15,9 +15,9 @@ hosts=$(sized 800 50000 200)
 ports="2000 2001"
 rate=$(sized 1500 2500 200)
 faults=drop=10%,dup=10%,reorder=10%
-# So many lines may end after their first segment. Of 5,000 none to two do, when its back-off outlasts our patience:
-# FULL=1 allows none.
-spare=$(sized 3 0 3)
+# About one line of ten thousand ends after its first segment, for a reason that is not found yet: one is let pass here,
+# and shown. FULL=1 lets none pass.
+spare=$(sized 1 0 1)
 [ "$FULL" != 1 ] || LIMIT_S=400
 
 # What must be listed: the servers' lines, made here from what servers.py promises.
@@ -54,7 +54,7 @@ faulty() { # NAME FIRST TARGETS
         missing=$(grep -c '^<' difference)
         [ "$missing" -le "$spare" ] && [ "$(grep -c '^>' difference)" -le "$missing" ]
         check "$name: every line right, none twice" $? \
-                "$((want / 2)) connections, $missing lines missing, $(grep -c '^>' difference) too many, $spare allowed, $(($(now_ms) - start)) ms; $(head -n 3 difference | cut -c1-150 | paste -sd'|')"
+                "$((want / 2)) connections, $missing lines missing, $(grep -c '^>' difference) too many, $(($(now_ms) - start)) ms; $(head -n 3 difference | cut -c1-150 | paste -sd'|')"
         [ "$(LC_ALL=C uniq -d got | wc -l)" -eq 0 ]
         check "$name: none twice" $? "$(uniq -d got | head -n 2 | cut -c1-80)"
 }
