@@ -13,7 +13,9 @@
 
 #define TRAWL_VERSION "0.1.0"
 
-#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+/* MIN and MAX work their arguments out twice: never give them an atomic load, whose second look may see
+ * another value than the comparison did (tools/check-style looks for it). */
 #define MIN(a, b)         ((a) < (b) ? (a) : (b))
 #define MAX(a, b)         ((a) > (b) ? (a) : (b))
 #define NS_PER_S          1000000000ull

@@ -115,7 +115,7 @@ static void join_tx(struct eng *g, struct threads *t)
 static uint64_t wait_end_ns(struct eng *g)
 {
         const struct conf *c = g->conf;
-        uint64_t last = MAX(atomic_load(&g->last_send_ns), g->start_ns);
+        uint64_t sent_ns = atomic_load(&g->last_send_ns), last = MAX(sent_ns, g->start_ns);
         if (atomic_load(&g->stop) == STOP_FAILED || atomic_load(&g->stop) == STOP_LINK)
                 return 0;
         bool enough = atomic_load(&g->stop) == STOP_RESULTS;

@@ -208,7 +208,8 @@ static unsigned block_size(const struct eng *g)
 static bool due_retry(struct tx *t, uint64_t now_ns)
 {
         unsigned level;
-        struct block *b = blocks_due(&t->blocks, MIN(now_ns, eng_caught_up_ns(t->g)), &level);
+        uint64_t heard_ns = eng_caught_up_ns(t->g);
+        struct block *b = blocks_due(&t->blocks, MIN(now_ns, heard_ns), &level);
         if (!b)
                 return false;
         uint64_t done = send_span(t, b->first, b->end, true);
@@ -332,13 +333,18 @@ void *tx_thread(void *arg)
         return NULL;
 }
 
+static uint64_t oldest_of(_Atomic uint64_t *of, unsigned n, uint64_t low)
+{
+        for (unsigned i = 0; i < n; i++) {
+                uint64_t owed = atomic_load(&of[i]);
+                low = MIN(low, owed);
+        }
+        return low;
+}
+
 uint64_t eng_settled(const struct eng *g)
 {
         struct eng *w = (struct eng *)g;
-        uint64_t low = atomic_load(&w->window.next);
-        for (unsigned i = 0; i < g->n_tx; i++)
-                low = MIN(low, atomic_load(&w->tx_oldest[i]));
-        for (unsigned i = 0; g->conf->banners && i < g->n_rx; i++)
-                low = MIN(low, atomic_load(&w->rx_oldest[i]));
-        return low;
+        uint64_t low = oldest_of(w->tx_oldest, g->n_tx, atomic_load(&w->window.next));
+        return oldest_of(w->rx_oldest, g->conf->banners ? g->n_rx : 0, low);
 }

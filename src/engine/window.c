@@ -65,7 +65,8 @@ uint64_t window_claim(struct window *w, uint64_t *first, uint64_t want, uint64_t
 {
         uint64_t pos = atomic_load(&w->next);
         for (;;) {
-                uint64_t top = MIN(end, atomic_load(&w->low) + (w->mask + 1) / 2);
+                uint64_t top = atomic_load(&w->low) + (w->mask + 1) / 2;
+                top = MIN(end, top);
                 if (pos >= top)
                         return 0;
                 uint64_t n = MIN(want, top - pos);

@@ -232,7 +232,8 @@ static void vouch(struct writer *w)
         w->seed = w->candidate_seed;
         pthread_mutex_lock(&g->round_lock);
         /* Who answers after its horizon is spoken to, and was vouched for already. */
-        w->candidate = w->candidate_seed == g->seed ? MAX(w->candidate, eng_settled(g)) : eng_settled(g);
+        uint64_t settled = eng_settled(g);
+        w->candidate = w->candidate_seed == g->seed ? MAX(w->candidate, settled) : settled;
         w->candidate_seed = g->seed;
         window_settle(&g->window, w->candidate);
         pthread_mutex_unlock(&g->round_lock);

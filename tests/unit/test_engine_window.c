@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The answered bits: claims, marks inside and outside, reuse of the ring, threads that claim at once. */
+/* The answered bits: claims, marks inside and outside, reuse of the ring, threads that claim at once, what
+ * is settled while others look. */
 #include "engine/eng.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -96,6 +97,66 @@ static void threads_claim_disjoint_blocks(void **state)
         window_free(&w);
 }
 
+/* What threads say of themselves changes while it is read: each of two values is true, nothing else. */
+struct flicker {
+        _Atomic uint64_t *value;
+        uint64_t one, other;
+        _Atomic bool quit;
+};
+
+static void *flickering(void *arg)
+{
+        struct flicker *f = arg;
+        while (!atomic_load(&f->quit)) {
+                atomic_store(f->value, f->one);
+                atomic_store(f->value, f->other);
+        }
+        return NULL;
+}
+
+static void claims_stop_at_the_end_whatever_settles_meanwhile(void **state)
+{
+        struct window w;
+        struct err e;
+        pthread_t t;
+        uint64_t first, n;
+        (void)state;
+        assert_int_equal(window_init(&w, 4096, &e), 0);
+        struct flicker f = {&w.low, 0, 3000, false};
+        pthread_create(&t, NULL, flickering, &f);
+        for (int i = 0; i < 1000000; i++) {
+                atomic_store(&w.next, 1000);
+                n = window_claim(&w, &first, 4096, 3000);
+                if (n && first + n > 3000)
+                        break;
+        }
+        atomic_store(&f.quit, true);
+        pthread_join(t, NULL);
+        assert_true(!n || first + n <= 3000);
+        window_free(&w);
+}
+
+/* A thread that owes nothing says so with the highest number there is: not a position to vouch for. */
+static void no_more_is_settled_than_was_claimed(void **state)
+{
+        static struct eng g;
+        static struct conf conf;
+        pthread_t t;
+        uint64_t settled = 0;
+        (void)state;
+        g.conf = &conf;
+        g.n_tx = 1;
+        atomic_store(&g.window.next, 3000);
+        atomic_store(&g.tx_oldest[0], 2000);
+        struct flicker f = {&g.tx_oldest[0], 2000, UINT64_MAX, false};
+        pthread_create(&t, NULL, flickering, &f);
+        for (int i = 0; i < 1000000 && settled <= 3000; i++)
+                settled = eng_settled(&g);
+        atomic_store(&f.quit, true);
+        pthread_join(t, NULL);
+        assert_in_range(settled, 2000, 3000);
+}
+
 static uint64_t resident(const void *p, size_t len)
 {
         size_t pages = len / 4096, n = 0;
@@ -143,6 +204,8 @@ int main(void)
                 cmocka_unit_test(claims_stop_at_the_end),
                 cmocka_unit_test(marks_live_and_are_forgotten),
                 cmocka_unit_test(threads_claim_disjoint_blocks),
+                cmocka_unit_test(claims_stop_at_the_end_whatever_settles_meanwhile),
+                cmocka_unit_test(no_more_is_settled_than_was_claimed),
                 cmocka_unit_test(what_is_settled_costs_no_memory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
