@@ -73,15 +73,13 @@ static __always_inline __u32 cookie_of(const struct xdp_answer *a, __u8 family)
         __u64 ports = (__u64)a->us_port << 16 | a->them_port;
         if (family == 4) {
                 SIP_WORD(a->us[1] << 32 | a->them[1]);
-                SIP_WORD(ports);
-                SIP_WORD(16ull << 56);
+                SIP_WORD(ports | 12ull << 56);
         } else {
                 SIP_WORD(a->us[0]);
                 SIP_WORD(a->us[1]);
                 SIP_WORD(a->them[0]);
                 SIP_WORD(a->them[1]);
-                SIP_WORD(ports | 1ull << 32);
-                SIP_WORD(40ull << 56);
+                SIP_WORD(ports | 36ull << 56);
         }
         v2 ^= 0xff;
         SIP_ROUND;

@@ -2,11 +2,11 @@
 /*
  * sim_cookie: the sequence number that a probe of trawl must carry, for a far end that was given the scan's
  * --cookie-key. Written apart from the scanner's own code: a mistake made on both sides would hide itself.
- * Invariant: equal to SipHash-2-4 (Aumasson & Bernstein, 2012) over little-endian words, as ARCHITECTURE.md
- * lays them out:
+ * Invariant: equal to SipHash-2-4 (Aumasson & Bernstein, 2012) over 12 or 36 bytes, here as little-endian
+ * words:
  *
- *   IPv4  us << 32 | them,  us_port << 16 | them_port
- *   IPv6  us (hi, lo),  them (hi, lo),  1 << 32 | us_port << 16 | them_port
+ *   IPv4  us << 32 | them,               12 << 56 | us_port << 16 | them_port
+ *   IPv6  us (hi, lo),  them (hi, lo),   36 << 56 | us_port << 16 | them_port
  */
 #ifndef LAB_SIM_COOKIE_H
 #define LAB_SIM_COOKIE_H
@@ -55,10 +55,8 @@ static inline __attribute__((always_inline)) __u32 sim_cookie(__u64 k0, __u64 k1
                 sim_sip_word(&s, us_lo);
                 sim_sip_word(&s, hi);
                 sim_sip_word(&s, lo);
-                ports |= 1ull << 32;
         }
-        sim_sip_word(&s, ports);
-        sim_sip_word(&s, (family == 4 ? 16ull : 40ull) << 56);
+        sim_sip_word(&s, ports | (family == 4 ? 12ull : 36ull) << 56);
         s.c ^= 0xff;
         sim_sip_rounds(&s, 4);
         return (__u32)(s.a ^ s.b ^ s.c ^ s.d);

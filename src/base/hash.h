@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * hash: SipHash-2-4 (Aumasson & Bernstein, 2012) over whole 64-bit words, which is all the cookie and the
- * tables need, and a cheap finaliser for tables nobody outside can aim at.
+ * hash: SipHash-2-4 (Aumasson & Bernstein, 2012) over 64-bit words, which is all the cookie and the tables
+ * need, and a cheap finaliser for tables nobody outside can aim at.
  */
 #ifndef TRAWL_HASH_H
 #define TRAWL_HASH_H
@@ -40,8 +40,8 @@ static inline void sip_round(struct sip *s)
         s->v2 = rotl64(s->v2, 32);
 }
 
-/* SipHash-2-4 in steps: start, absorb each 64-bit word, finish. Equal to the reference over the same bytes
- * when the words are little-endian. */
+/* SipHash-2-4 in steps: start, absorb each 64-bit word, finish with what is left: the last bytes % 8 of the
+ * message. Equal to the reference over the same bytes when the words are little-endian. */
 static inline struct sip sip_start(struct hash_key k)
 {
         return (struct sip){k.k0 ^ SIP_V0, k.k1 ^ SIP_V1, k.k0 ^ SIP_V2, k.k1 ^ SIP_V3};
@@ -55,9 +55,9 @@ static inline void sip_absorb(struct sip *s, uint64_t word)
         s->v0 ^= word;
 }
 
-static inline uint64_t sip_finish(struct sip *s, unsigned words)
+static inline uint64_t sip_finish(struct sip *s, uint64_t rest, unsigned bytes)
 {
-        sip_absorb(s, (uint64_t)words * 8 << 56);
+        sip_absorb(s, rest | (uint64_t)bytes << 56);
         s->v2 ^= 0xff;
         sip_round(s);
         sip_round(s);
@@ -71,7 +71,7 @@ static inline uint64_t siphash_words(struct hash_key k, const uint64_t *w, unsig
         struct sip s = sip_start(k);
         for (unsigned i = 0; i < n; i++)
                 sip_absorb(&s, w[i]);
-        return sip_finish(&s, n);
+        return sip_finish(&s, 0, n * 8);
 }
 
 /* A bijective mixer (splitmix64's finaliser): for tables whose keys are not hostile, and for seeding. */

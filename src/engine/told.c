@@ -25,7 +25,7 @@ static uint64_t hash_of(const struct told *t, const struct record *x)
         sip_absorb(&s, x->who.ip.lo);
         sip_absorb(&s, (uint64_t)x->who.ip.zone << 8 | x->who.ip.family);
         sip_absorb(&s, (uint64_t)x->who.port << 32 | (uint64_t)x->who.proto << 16 | x->app);
-        uint64_t h = sip_finish(&s, 4 + (x->n_names ? absorb_name(&s, x->names[0]) : 0));
+        uint64_t h = sip_finish(&s, 0, 8 * (4 + (x->n_names ? absorb_name(&s, x->names[0]) : 0)));
         return h ? h : 1;
 }
 

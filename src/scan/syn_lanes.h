@@ -6,8 +6,9 @@
  *      vec, LANES            a vector and how many lanes it has
  *      vec_all(u64)          the same in every lane
  *      vec_load, vec_widen   LANES uint64_t (aligned); LANES uint32_t, widened
- *      add64 add32 and64 or64 xor64 xor3 shl64 shr64 shr32 rol64     by lane or by dword; counts are
- * constants mul32                 lower dwords, 64-bit products mul64(x, c)           a constant factor
+ *      add64 add32 and64 or64 xor64 xor3 shl64 shr64 shr32 rol64     by lane or by dword; counts: constants
+ *      mul32                 lower dwords, 64-bit products
+ *      mul64(x, c)           a constant factor
  *      dwords(even, odd)     every other dword of each
  *      swap64                bytes of each lane reversed
  *      sum_bytes             bytes 3 2 1 0 5 4 of each lane, then two zeros
@@ -85,10 +86,11 @@ static inline vec last_round(struct sip_lanes *s)
         return xor64(xor3(rol64(s->v3, 21), rol64(s->v1, 17), v2), rol64(v2, 32));
 }
 
-static inline void finish(struct sip_lanes s[2], unsigned words, vec hash[2])
+/* `ports`: two vectors, what is left of the message. */
+static inline void finish(struct sip_lanes s[2], const vec *ports, unsigned bytes, vec hash[2])
 {
-        vec length = vec_all((uint64_t)words * 8 << 56);
-        absorb(s, length, length);
+        vec length = vec_all((uint64_t)bytes << 56);
+        absorb(s, or64(ports[0], length), or64(ports[1], length));
         s[0].v2 = xor64(s[0].v2, vec_all(0xff));
         s[1].v2 = xor64(s[1].v2, vec_all(0xff));
         sip_lanes_round(s);
@@ -114,7 +116,7 @@ static inline vec dports_of(const struct target_batch *batch, unsigned i)
         return and64(vec_widen(batch->flat + i), vec_all(0xffff));
 }
 
-/* Gives the lower half of our address; *ports becomes the cookie's word "our port, their port". */
+/* Gives the lower half of our address; *ports becomes the cookie's last word, "our port, their port". */
 static inline vec pick_source(const struct lanes *c, vec hash, vec dport, vec *ports)
 {
         vec port = add64(c->sport, shr64(mul32(hash, c->sport_count), 32));
@@ -126,7 +128,7 @@ static void sources_v4(struct columns *x, const struct lanes *c, const struct ta
 {
         for (unsigned i = 0; i < batch->n; i += LANES) {
                 vec them = vec_load(batch->lo + i), dport = dports_of(batch, i);
-                vec hash = mix(add64(mix(xor64(them, c->pick_key)), dport));
+                vec hash = mix(xor64(or64(shl64(dport, 32), them), c->pick_key));
                 vec us = pick_source(c, hash, dport, &x->ports[i / LANES]);
                 x->us[i / LANES] = or64(shl64(us, 32), them);
         }
@@ -135,9 +137,10 @@ static void sources_v4(struct columns *x, const struct lanes *c, const struct ta
 static void sources_v6(struct columns *x, const struct lanes *c, const struct target_batch *batch)
 {
         for (unsigned i = 0; i < batch->n; i += LANES) {
-                vec upper = mix(xor64(vec_load(batch->hi + i), c->pick_key6)), dport = dports_of(batch, i);
-                vec hash = mix(add64(xor64(vec_load(batch->lo + i), c->pick_key), upper));
-                x->us[i / LANES] = pick_source(c, mix(add64(hash, dport)), dport, &x->ports[i / LANES]);
+                vec dport = dports_of(batch, i), upper = xor64(vec_load(batch->hi + i), shl64(dport, 48));
+                vec hash =
+                        add64(mix(xor64(upper, c->pick_key6)), xor64(vec_load(batch->lo + i), c->pick_key));
+                x->us[i / LANES] = pick_source(c, mix(hash), dport, &x->ports[i / LANES]);
         }
 }
 
@@ -149,15 +152,13 @@ static void cookies_v4(struct columns *x, const struct lanes *c, const struct ta
         for (unsigned i = 0; i * LANES < batch->n; i += 2) {
                 struct sip_lanes s[2] = {key, key};
                 absorb(s, x->us[i], x->us[i + 1]);
-                absorb(s, x->ports[i], x->ports[i + 1]);
-                finish(s, 2, &x->cookie[i]);
+                finish(s, &x->ports[i], 12, &x->cookie[i]);
         }
 }
 
 static void cookies_v6(struct columns *x, const struct lanes *c, const struct target_batch *batch,
                        uint64_t net)
 {
-        const vec six = vec_all((uint64_t)1 << 32);
         struct sip_lanes start[2] = {c->key, c->key};
         absorb(start, vec_all(net), vec_all(net)); /* the same for all: a source set lies in one /64 */
         const struct sip_lanes key = start[0];
@@ -167,8 +168,7 @@ static void cookies_v6(struct columns *x, const struct lanes *c, const struct ta
                 absorb(s, x->us[i], x->us[i + 1]);
                 absorb(s, vec_load(hi), vec_load(hi + LANES));
                 absorb(s, vec_load(lo), vec_load(lo + LANES));
-                absorb(s, or64(x->ports[i], six), or64(x->ports[i + 1], six));
-                finish(s, 5, &x->cookie[i]);
+                finish(s, &x->ports[i], 36, &x->cookie[i]);
         }
 }
 

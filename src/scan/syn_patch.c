@@ -34,7 +34,7 @@ static struct ip_addr pick_source(const struct probe_template *t, uint64_t hash,
 
 static void patch_v4(struct patch *p, const struct syn_burst *b, uint64_t them, uint16_t dport)
 {
-        uint64_t hash = hash_mix64(hash_mix64(them ^ b->pick_key) + dport);
+        uint64_t hash = hash_mix64(((uint64_t)dport << 32 | them) ^ b->pick_key);
         uint16_t sport;
         struct ip_addr us = pick_source(b->t, hash, &sport), to = ip_v4((uint32_t)them);
         uint64_t cookie = wire_cookie(b->key, &us, sport, &to, dport);
@@ -52,8 +52,8 @@ static void patch_v4(struct patch *p, const struct syn_burst *b, uint64_t them, 
 
 static void patch_v6(struct patch *p, const struct syn_burst *b, struct ip_addr to, uint16_t dport)
 {
-        uint64_t upper = hash_mix64(to.hi ^ rotl64(b->pick_key, 32));
-        uint64_t hash = hash_mix64(hash_mix64((to.lo ^ b->pick_key) + upper) + dport);
+        uint64_t upper = hash_mix64(to.hi ^ (uint64_t)dport << 48 ^ rotl64(b->pick_key, 32));
+        uint64_t hash = hash_mix64(upper + (to.lo ^ b->pick_key));
         uint16_t sport;
         struct ip_addr us = pick_source(b->t, hash, &sport);
         uint32_t seq = (uint32_t)wire_cookie(b->key, &us, sport, &to, dport);

@@ -28,7 +28,7 @@ uint64_t try_secret(const struct session_set *set, const struct session *s)
         sip_absorb(&h, s->who.ip.lo);
         sip_absorb(&h, (uint64_t)s->who.port << 32 | (uint64_t)s->tries << 16 | (uint64_t)s->name_i << 8 |
                                s->check_i);
-        return sip_finish(&h, 3);
+        return sip_finish(&h, 0, 24);
 }
 
 bool may_retry(const struct session_set *set, const struct session *s)

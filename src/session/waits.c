@@ -79,7 +79,7 @@ static struct hush *hush_of(struct session_set *set, const struct session *s)
         struct sip h = sip_start(set->key);
         sip_absorb(&h, s->who.ip.hi);
         sip_absorb(&h, s->who.ip.lo);
-        uint64_t who = sip_finish(&h, 2);
+        uint64_t who = sip_finish(&h, 0, 16);
         struct hush *at = &set->hush[who % HUSH_MAP];
         if (at->who != who)
                 *at = (struct hush){.who = who};

@@ -41,15 +41,14 @@ static uint32_t *bucket_of(const struct stack *s, const struct tcp_key *k)
         struct sip h = sip_start(s->key);
         if (!k->six) {
                 sip_absorb(&h, k->us_lo << 32 | (uint32_t)k->them_lo);
-                sip_absorb(&h, ports);
-                return &s->buckets[place_in(s->n_buckets, (uint32_t)sip_finish(&h, 2))];
+                return &s->buckets[place_in(s->n_buckets, (uint32_t)sip_finish(&h, ports, 12))];
         }
         sip_absorb(&h, k->us_hi);
         sip_absorb(&h, k->us_lo);
         sip_absorb(&h, k->them_hi);
         sip_absorb(&h, k->them_lo);
         sip_absorb(&h, ports | (uint64_t)k->zone << 32);
-        return &s->buckets[place_in(s->n_buckets, (uint32_t)sip_finish(&h, 5))];
+        return &s->buckets[place_in(s->n_buckets, (uint32_t)sip_finish(&h, 0, 40))];
 }
 
 static bool is_it(const struct stack *s, const struct conn *c, const struct tcp_key *k)

@@ -224,9 +224,10 @@ void wire_stamp(uint8_t *out, const struct probe_template *, const struct patch 
 /* The same for n frames of one template: data and len of each are filled. Slots have room for 128 bytes. */
 void wire_stamp_burst(struct frame *, const struct probe_template *, const struct patch *, unsigned n);
 
-/* ---- cookie: what proves that an answer is an answer to us
- * -------------------------------------------------- SipHash-2-4 over (our address, our port, address, port),
- * design note in ARCHITECTURE.md "Cookie". IPv4 hashes two words, IPv6 five: {them, us, ports}. */
+/* ---- cookie: what proves that an answer is an answer to us ----
+ * SipHash-2-4 over 12 bytes (IPv4) or 36 (IPv6), as words; why, ARCHITECTURE.md "Cookie":
+ *   IPv4  | us, them |                            | our port, their port |
+ *   IPv6  | us hi | us lo | them hi | them lo |   | our port, their port | */
 static inline uint64_t wire_cookie(struct hash_key key, const struct ip_addr *us, uint16_t us_port,
                                    const struct ip_addr *them, uint16_t them_port)
 {
@@ -234,15 +235,13 @@ static inline uint64_t wire_cookie(struct hash_key key, const struct ip_addr *us
         struct sip s = sip_start(key);
         if (us->family == 4) {
                 sip_absorb(&s, us->lo << 32 | (uint32_t)them->lo);
-                sip_absorb(&s, ports);
-                return sip_finish(&s, 2);
+                return sip_finish(&s, ports, 12);
         }
         sip_absorb(&s, us->hi);
         sip_absorb(&s, us->lo);
         sip_absorb(&s, them->hi);
         sip_absorb(&s, them->lo);
-        sip_absorb(&s, ports | (uint64_t)1 << 32);
-        return sip_finish(&s, 5);
+        return sip_finish(&s, ports, 36);
 }
 
 /* A time stamp of ours up to this is a constant that was asked for, not a clock: its echo tells no time. */

