@@ -46,9 +46,11 @@ struct tx {
 uint64_t eng_caught_up_ns(const struct eng *g)
 {
         uint64_t t = UINT64_MAX;
-        for (unsigned i = 0; i < g->n_rx; i++)
-                t = MIN(t,
-                        atomic_load_explicit(&((struct eng *)g)->rx_caught_up_ns[i], memory_order_acquire));
+        for (unsigned i = 0; i < g->n_rx; i++) {
+                uint64_t at =
+                        atomic_load_explicit(&((struct eng *)g)->rx_caught_up_ns[i], memory_order_acquire);
+                t = MIN(t, at);
+        }
         return t;
 }
 
