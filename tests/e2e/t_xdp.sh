@@ -6,7 +6,7 @@
 # with other programs of the same kind at work), it steps down with a word where it must, is resumed without a gap,
 # and leaves nothing in the kernel when it is killed.
 # limit_s: 240
-# sanitizers: none
+# sanitizers: asan
 . "$(dirname "$0")/scan.sh"
 
 xdp=(--io-tx xdp --io-rx xdp --max-rate-per-host 0)
