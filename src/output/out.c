@@ -244,16 +244,16 @@ void out_record_again(struct out *o, const struct record *r)
         }
 }
 
-static int rotate_due(struct out *o, struct err *e)
+static int rotate_due(struct out *o, uint64_t now, struct err *e)
 {
         for (size_t i = 0; i < o->n; i++)
-                if (sink_rotate(o->sinks[i], e))
+                if (sink_rotate(o->sinks[i], now, e))
                         return -1;
         return 0;
 }
 
 /* Every output is tried; the first that fails is told. The checkpoint that a rotation takes speaks of all
- * outputs, so a file is rotated only when everything is written. */
+ * outputs, so a file is rotated only when everything is written: one look at the clock says what is due. */
 int out_flush(struct out *o, bool all, struct err *e)
 {
         uint64_t now = clock_wall_ns();
@@ -265,7 +265,7 @@ int out_flush(struct out *o, bool all, struct err *e)
         for (size_t i = 0; i < o->n; i++)
                 if (sink_flush(o->sinks[i], all || rotates, rc ? &other : e))
                         rc = -1;
-        return rc ? rc : rotate_due(o, e);
+        return rc ? rc : rotate_due(o, now, e);
 }
 
 size_t out_pending(const struct out *o)

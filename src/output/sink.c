@@ -344,9 +344,8 @@ static int flush_now(struct sink *s, uint64_t now, struct err *e)
         return s->buf.n ? place_file(s, e) : 0;
 }
 
-int sink_rotate(struct sink *s, struct err *e)
+int sink_rotate(struct sink *s, uint64_t now, struct err *e)
 {
-        uint64_t now = clock_wall_ns();
         if (!rotate_is_due(s, now)) {
                 if (now >= s->rotate_due_wall_ns) /* nothing to rotate: the next boundary counts */
                         rotate_plan(s, now);

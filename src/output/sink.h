@@ -68,7 +68,7 @@ int sink_open(struct sink *, struct err *);  /* new, or appended to; the file pa
 int sink_go_on(struct sink *, struct err *); /* behind the records of the opened file */
 void sink_record(struct sink *, const struct record *);
 int sink_flush(struct sink *, bool all, struct err *);
-int sink_rotate(struct sink *, struct err *); /* when due */
+int sink_rotate(struct sink *, uint64_t now, struct err *); /* when due at `now`, by the wall's clock */
 size_t sink_pending(const struct sink *);
 int sink_close(struct sink *, struct err *);
 void sink_free(struct sink *);
