@@ -217,6 +217,7 @@ struct eng {
         _Atomic bool link_out;                        /* an interface is down or gone */
         _Atomic uint64_t recall_since_ns[ENG_TX_MAX]; /* a thread is to probe again what it sent since then;
                                                          UINT64_MAX: nothing */
+        _Atomic bool recalling[ENG_TX_MAX];           /* it is about it, or was stopped over it */
         _Atomic uint64_t outage_end_ns;               /* of the last one */
         uint64_t link_look_ns, out_ns;                /* main thread: next look; all outages together */
         struct lost_addr lost_addrs[ENG_LOST_MAX];

@@ -266,7 +266,12 @@ int journal_replay(struct journal *j, void (*f)(void *, const struct record *, u
                 struct record x;
                 size_t used = 0, len;
                 ssize_t n = pread(j->fd, buf + have, J_BUF - have, (off_t)(at + have));
-                have += n > 0 ? (size_t)n : 0;
+                if (n < 0) {
+                        free(buf);
+                        return err_set(e, errno, "cannot read the journal \"%s\": %s", j->path,
+                                       strerror(errno));
+                }
+                have += (size_t)n;
                 while ((len = decode(j, span_of(buf + used, have - used), &x)) > 0) {
                         f(arg, &x, at + used);
                         used += len;
@@ -274,7 +279,7 @@ int journal_replay(struct journal *j, void (*f)(void *, const struct record *, u
                 memmove(buf, buf + used, have - used);
                 have -= used;
                 at += used;
-                if (!used || n <= 0)
+                if (!used || !n)
                         break;
         }
         free(buf);

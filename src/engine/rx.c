@@ -61,9 +61,10 @@ bool eng_closes_below(const struct eng *g)
  * to be sent, and waits its turn. One thread at a time; another one has nothing to add. */
 void eng_charge_closed(struct eng *g)
 {
-        uint64_t n = 0, now = clock_mono_ns();
+        uint64_t n = 0;
         if (!g->rate.closes_below || atomic_flag_test_and_set_explicit(&g->closing, memory_order_acquire))
                 return;
+        uint64_t now = clock_mono_ns(); /* not before: the one who had the flag may have looked later */
         for (unsigned d = 0; d < g->n_devs; d++) {
                 const struct io *io = &g->devs[d].rx[0];
                 if (io->ops && io->ops->rx_closed)
@@ -523,8 +524,10 @@ static void idle(struct rx *r, struct dev *d, uint64_t now)
         uint64_t until = now + (r->n ? NS_PER_MS / 10 : r->g->n_devs > 1 ? NS_PER_MS : 20 * NS_PER_MS);
         if (r->talk)
                 until = MAX(now + NS_PER_MS / 20, MIN(until, talk_waiting(r->talk) ? now : r->talk_ns));
-        if (r->n)
-                until = MIN(now + NS_PER_MS, MAX(until, rate_when(&r->g->rate, MIN(r->n, 16u))));
+        if (r->n) {
+                uint64_t turn_ns = rate_when(&r->g->rate, MIN(r->n, 16u));
+                until = MIN(now + NS_PER_MS, MAX(until, turn_ns));
+        }
         bool ended = d->rx_ops && d->rx[r->id].caps.finite;
         if (!d->rx_ops || d->rx_shared || r->n || (!io_rx_wait(&d->rx[r->id], until) && ended))
                 clock_sleep_until(until);

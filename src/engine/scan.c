@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 enum { TICK_NS = 5000000 };
-static const uint64_t LAG_NS = NS_PER_S;   /* a receive thread may be late by so much when all is over */
+/* A receive thread that gets no further for so long is not waited for when all is over. */
+static const uint64_t LAG_NS = NS_PER_S;
 static const uint64_t ROUND_NS = NS_PER_S; /* --infinite: of a round that sent nothing */
 
 struct threads {
@@ -111,6 +112,15 @@ static void join_tx(struct eng *g, struct threads *t)
                 pthread_join(t->tx[--t->n_tx], NULL);
 }
 
+/* A link is back, and not all is made good that it cost. Who was stopped leaves that to --resume. */
+static bool owes_recall(struct eng *g)
+{
+        bool any = false;
+        for (unsigned i = 0; i < g->n_tx; i++) /* in this order: see make_good in tx.c */
+                any |= atomic_load(&g->recall_since_ns[i]) != UINT64_MAX || atomic_load(&g->recalling[i]);
+        return any && !atomic_load(&g->stop) && !atomic_load(&g->link_out);
+}
+
 /* When the wait for late answers ends. */
 static uint64_t wait_end_ns(struct eng *g)
 {
@@ -125,6 +135,8 @@ static uint64_t wait_end_ns(struct eng *g)
                 return g->start_ns + atomic_load(&g->tally.last_answer_ms) * NS_PER_MS + NS_PER_S / 10;
         if (c->wait_s == CONF_WAIT_FOREVER && !enough)
                 return UINT64_MAX;
+        if (owes_recall(g)) /* what an outage cost is being sent again, and then waited for */
+                return MAX(last, clock_mono_ns() + NS_PER_S / 10);
         if (eng_talking(g)) /* conversations end by themselves: each connection has its time */
                 return MAX(last, clock_mono_ns() + NS_PER_S / 10);
         if (c->wait_s >= 0)
@@ -135,14 +147,25 @@ static uint64_t wait_end_ns(struct eng *g)
         return MAX(last, answer) + quiet_ms * NS_PER_MS;
 }
 
+/* Results wait for an output, and so may receive threads for the writer: with answers in hand. */
+static bool held_by_output(struct eng *g)
+{
+        return atomic_load(&g->tx_pause) || atomic_load(&g->tally.blocked_since_ms);
+}
+
 static void wait_for_answers(struct eng *g, struct threads *t)
 {
         int no = STOP_NO;
+        uint64_t looked_at_ns = 0, moved_ns = 0;
         t->status.waiting = true;
         while (t->n_rx && !atomic_load(&g->hurry)) {
                 uint64_t heard_ns = eng_caught_up_ns(g); /* asked first: it may begin conversations */
                 uint64_t end_ns = t->status.wait_end_ns = wait_end_ns(g), now_ns = clock_mono_ns();
-                if (now_ns >= end_ns && (heard_ns >= end_ns || now_ns - end_ns >= LAG_NS))
+                if (heard_ns != looked_at_ns)
+                        moved_ns = now_ns;
+                looked_at_ns = heard_ns;
+                bool stuck = !held_by_output(g) && now_ns - MIN(now_ns, MAX(end_ns, moved_ns)) >= LAG_NS;
+                if (now_ns >= end_ns && (heard_ns >= end_ns || stuck))
                         break;
                 look_after(g, t);
         }
@@ -155,9 +178,13 @@ static void next_round(struct eng *g)
 {
         const struct tgt_order *now = eng_order(g);
         struct tgt_order *next = &g->orders[now == &g->orders[0]];
+        struct err e;
+        uint64_t first, end = g->pos_end;
+        tgt_order_init(next, g->facts.probes, g->seed + 1);
+        if (!eng_arc(g->conf, next, &first, &end, &e)) /* --max-targets ends elsewhere in another order */
+                g->pos_end = end;
         pthread_mutex_lock(&g->round_lock); /* the writer pairs a position with a seed */
         g->seed++;
-        tgt_order_init(next, g->facts.probes, g->seed);
         g->pos_start = g->arc_start;
         atomic_store(&g->window.low, g->pos_start);
         atomic_store(&g->window.next, g->pos_start);
@@ -271,8 +298,8 @@ static bool stop_threads(struct eng *g, struct threads *t, bool failed)
         if (failed)
                 atomic_compare_exchange_strong(&g->stop, &no, STOP_FAILED);
         atomic_store(&g->rx_quit, true);
-        while (t->n_rx && join_patiently(g, t, t->rx[t->n_rx - 1]))
-                t->n_rx--;
+        while (t->n_rx) /* they end by themselves, and until then use what is freed after this */
+                t->n_rx -= join_patiently(g, t, t->rx[t->n_rx - 1]);
         join_tx(g, t);
         atomic_store(&g->writer_quit, true);
         if (!t->has_writer || join_patiently(g, t, t->writer))

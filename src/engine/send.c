@@ -20,7 +20,9 @@ enum {
 
 bool send_stopping(const struct eng *g)
 {
-        return atomic_load_explicit(&((struct eng *)g)->stop, memory_order_relaxed) != STOP_NO;
+        struct eng *w = (struct eng *)g;
+        return atomic_load_explicit(&w->stop, memory_order_relaxed) != STOP_NO ||
+               atomic_load_explicit(&w->tx_quit, memory_order_relaxed); /* nobody waits for us any more */
 }
 
 /* ---- paths ---- */
@@ -193,6 +195,8 @@ static bool hand_in(struct sender *s, uint16_t id, const struct patch *p, unsign
                 s->handed[path->dev] += got;
                 s->n_handed += got;
                 if ((!got || s->handed[path->dev] >= worth) && !flush_dev(s, path->dev))
+                        return false;
+                if (!got && kick_out(s->g, io)) /* full of what a round before left when it was cut off */
                         return false;
         }
         return true;

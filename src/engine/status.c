@@ -201,7 +201,7 @@ void status_show(struct eng *g, struct status *s, uint64_t now_ns)
         eng_totals(g, &t);
         uint64_t sent = t.probes + t.replies;
         double dt = (double)(now_ns - s->last_ns) / 1e9;
-        s->rate_now = s->last_ns && dt > 0 ? (double)(sent - s->last_frames) / dt : 0;
+        s->rate_now = s->last_ns && dt > 0 ? (double)(sent - MIN(sent, s->last_frames)) / dt : 0;
         s->last_ns = now_ns;
         s->last_frames = sent;
         s->talk_full = (double)(get(&g->full_ns) - s->last_full_ns) / 1e9 > dt / 2;

@@ -214,7 +214,8 @@ static struct auto_evidence gather(struct steer *s, struct eng *g, uint64_t now_
         for (unsigned i = 0; i < g->n_tx; i++)
                 now.waited_ns += atomic_load_explicit(&g->tx_count[i].waited_ns, memory_order_relaxed);
         uint64_t gap_ns = now_ns - s->gather_ns, waited_ns = now.waited_ns - last->waited_ns;
-        struct auto_evidence e = {.frames = now.frames - last->frames,
+        /* replies are taken back when the link lost them */
+        struct auto_evidence e = {.frames = now.frames - MIN(now.frames, last->frames),
                                   .refused = now.refused - last->refused,
                                   .received = now.received - last->received,
                                   .dropped = now.dropped - last->dropped,

@@ -267,8 +267,11 @@ static void make_good(struct tx *t)
         unsigned at = 0;
         if (atomic_load(&g->link_out))
                 return;
-        uint64_t recall_ns = atomic_exchange(&g->recall_since_ns[t->id], UINT64_MAX);
-        t->since_ns = MIN(t->since_ns, recall_ns);
+        if (atomic_load(&g->recall_since_ns[t->id]) != UINT64_MAX) {
+                atomic_store(&g->recalling[t->id], true); /* first: at no moment both words say "nothing" */
+                uint64_t recall_ns = atomic_exchange(&g->recall_since_ns[t->id], UINT64_MAX);
+                t->since_ns = MIN(t->since_ns, recall_ns);
+        }
         if (t->since_ns == UINT64_MAX)
                 return;
         for (struct block *b; (b = blocks_recall(&t->blocks, t->since_ns - FLIGHT_NS, &at));) {
@@ -277,6 +280,7 @@ static void make_good(struct tx *t)
                 blocks_recalled(&t->blocks, b, clock_mono_ns());
         }
         t->since_ns = UINT64_MAX;
+        atomic_store(&g->recalling[t->id], false);
 }
 
 static void run(struct tx *t)
@@ -318,6 +322,7 @@ void *tx_thread(void *arg)
                 t->send.owner = t;
                 t->since_ns = UINT64_MAX;
                 atomic_store(&g->recall_since_ns[t->id], UINT64_MAX); /* it has sent nothing yet */
+                atomic_store(&g->recalling[t->id], false);
                 t->cap_parked = MAX((size_t)g->conf->neigh_queue / g->n_tx, (size_t)(4 * BATCH_MAX));
                 t->parked = calloc(t->cap_parked, sizeof(*t->parked));
         }

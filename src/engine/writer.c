@@ -233,7 +233,8 @@ static void vouch(struct writer *w)
         pthread_mutex_lock(&g->round_lock);
         /* Who answers after its horizon is spoken to, and was vouched for already. */
         uint64_t settled = eng_settled(g);
-        w->candidate = w->candidate_seed == g->seed ? MAX(w->candidate, settled) : settled;
+        /* In another round's order a conversation may stand in another shard's arc. */
+        w->candidate = MAX(w->candidate_seed == g->seed ? w->candidate : g->pos_start, settled);
         w->candidate_seed = g->seed;
         window_settle(&g->window, w->candidate);
         pthread_mutex_unlock(&g->round_lock);

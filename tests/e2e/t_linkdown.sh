@@ -129,6 +129,25 @@ link "$SCAN" scan0 up
 touch_down 60
 compare "what waits for ARP beside others is asked again too" small list
 
+# ---- down and up again in the wait, at a slow rate: the scan does not end before it has asked again
+rm -f list
+printf 'open tcp 80 10.0.0.%d\n' 0 1 >two
+internet down
+internet up --prefix 10.0.0.0/24 --open 100 --closed 0 --delay 300-310
+ip netns exec "$SCAN" timeout 60 "$TRAWL" 10.0.0.0/31 -p80 --rate 0.5 --wait 1 --retries 0 --no-checkpoint \
+        --router-mac 02:00:00:00:00:02 --adapter scan0 -oL list 2>err &
+pid=$!
+for ((i = 0; i < 500; i++)); do
+        [ "$(stat_of syn)" -lt 2 ] || break
+        sleep 0.02
+done
+link "$SCAN" scan0 down
+sleep 0.4
+link "$SCAN" scan0 up
+wait $pid
+compare "an outage in the wait, at a slow rate" two list
+simulate
+
 # ---- the carrier goes away when all has been sent
 lift_off_small 2000 --router-mac 02:00:00:00:00:02 --wait 2
 link "$NET" net0 down

@@ -58,6 +58,15 @@ compare "stdout blocked for $sleep_s s at $rate pps" truth list
 [ $took -ge $((sleep_s * 1000)) ]
 check "it was blocked indeed" $? "the scan took $took ms"
 
+# ---- the reader still sleeps when the wait is over: what was heard by then is not given up
+internet up --prefix 10.0.0.0/19 --open 100 --closed 0 --delay 2500-2600
+truth 10.0.0.0/19 80 | head -n 6300 >truth
+scan "10.0.0.0-$(tail -n 1 truth | cut -d' ' -f4)" -p80 --rate 2000 --wait 4 -oL - | (
+        sleep 11
+        cat >list
+)
+compare "stdout blocked over the end of the wait" truth list
+
 # ---- nobody reads stdout any more: the scan ends, with a word
 timeout 60 ip netns exec "$SCAN" "$TRAWL" --no-checkpoint 10.0.0.0/12 -p80 --rate "$(pps 20000)" --wait 1 -oL - 2>err | head -n 5 >/dev/null
 state=("${PIPESTATUS[@]}")

@@ -109,6 +109,25 @@ static void a_flipped_byte_ends_it(void **state)
         assert_int_equal(read_all(), N - 1);
 }
 
+/* A disk that cannot be read says nothing about where the records end: nothing is cut off. */
+static void what_cannot_be_read_is_not_cut(void **state)
+{
+        struct journal *j;
+        struct err e;
+        struct seen s = {0};
+        (void)state;
+        write_all();
+        int next = open(path, O_WRONLY);
+        assert_int_equal(close(next), 0);
+        assert_int_equal(journal_open(&j, path, false, &e), 0); /* is given the number that is free */
+        int blind = open(path, O_WRONLY);
+        assert_int_equal(dup2(blind, next), next);
+        assert_int_equal(close(blind), 0);
+        assert_int_equal(journal_replay(j, check, &s, &e), -1);
+        journal_close(j, false);
+        assert_int_equal(read_all(), N);
+}
+
 static uint8_t page[60000];
 static const char *const asked = "www.example.com";
 static struct record spoken[3];
@@ -183,6 +202,7 @@ int main(void)
                 cmocka_unit_test(round_trip),
                 cmocka_unit_test(every_cut),
                 cmocka_unit_test(a_flipped_byte_ends_it),
+                cmocka_unit_test(what_cannot_be_read_is_not_cut),
                 cmocka_unit_test(banners_come_back),
         };
         return cmocka_run_group_tests(tests, setup, teardown);

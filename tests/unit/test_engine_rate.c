@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The bucket, driven by a clock the test owns: exact sums over seconds, no window above its share, a stall
- * that is counted and not made up, threads that share it.
+ * that is counted and not made up, threads that share it, and what leaves from below it.
  */
 #include "engine/eng.h"
 #include <pthread.h>
@@ -135,6 +135,51 @@ static void threads_share_one_bucket(void **state)
         assert_in_range(sum, 90000, 101100); /* 0.1 s at 1 Mpps, and one burst */
 }
 
+/* A flood: what a back-end may close on its own it does at once. */
+static _Atomic uint64_t flood_closed;
+
+static uint64_t flood_rx_closed(void *st)
+{
+        (void)st;
+        return atomic_load(&flood_closed);
+}
+
+static void flood_rx_allow(void *st, uint32_t n)
+{
+        (void)st;
+        atomic_fetch_add(&flood_closed, n);
+}
+
+static void *charger(void *eng)
+{
+        struct eng *g = eng;
+        uint64_t end_ns = clock_mono_ns() + 3 * NS_PER_S / 10;
+        while (clock_mono_ns() < end_ns)
+                eng_charge_closed(g);
+        return NULL;
+}
+
+/* Six tenths of the rate and one allowance of 5 ms, whoever looks at the clock first. */
+static void closes_from_below_keep_their_share(void **state)
+{
+        static const struct io_ops ops = {.rx_closed = flood_rx_closed, .rx_allow = flood_rx_allow};
+        static struct eng g;
+        pthread_t t[8];
+        (void)state;
+        uint64_t from_ns = clock_mono_ns();
+        rate_init(&g.rate, 100000, from_ns);
+        g.rate.closes_below = true;
+        g.n_devs = 1;
+        g.devs[0].rx[0].ops = &ops;
+        g.close_ns = from_ns;
+        for (unsigned i = 0; i < ARRAY_LEN(t); i++)
+                pthread_create(&t[i], NULL, charger, &g);
+        for (unsigned i = 0; i < ARRAY_LEN(t); i++)
+                pthread_join(t[i], NULL);
+        double most = 60000 * (double)(clock_mono_ns() - from_ns) / 1e9 + 300;
+        assert_in_range(atomic_load(&flood_closed), 1000, (uint64_t)most + 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -144,6 +189,7 @@ int main(void)
                 cmocka_unit_test(room_is_kept_for_a_rst_from_below),
                 cmocka_unit_test(when_is_the_moment_that_take_grants),
                 cmocka_unit_test(threads_share_one_bucket),
+                cmocka_unit_test(closes_from_below_keep_their_share),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
