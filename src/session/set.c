@@ -248,7 +248,7 @@ static void on_ended(void *arg, struct conn *c, enum conn_end end)
                 try_end(set, s, end == CONN_REFUSED || end == CONN_RESET ? TRY_REFUSED : TRY_GONE);
         else if (s->talk && s->talk->tls)
                 tls_fin(set, s, wordless(end));
-        else if (talk_judge(set, s, EOF_END))
+        else if (!talk_cut(set, s, c) && talk_judge(set, s, EOF_END))
                 try_end(set, s, s->flags & F_CAME ? TRY_DONE : wordless(end));
 }
 

@@ -36,7 +36,8 @@ void talk_clear(struct session_set *set, struct session *s)
                            .kept_class = k->kept_class,
                            .ticket = k->ticket,
                            .ticket_len = k->ticket_len,
-                           .ticket_class = k->ticket_class};
+                           .ticket_class = k->ticket_class,
+                           .flags = k->flags & T_CUT};
         k->tail = &k->pieces;
         if (!k->kept && !k->ticket)
                 talk_drop(set, s);
@@ -142,11 +143,13 @@ bool talk_say(struct session_set *set, struct session *s, struct span bytes)
 /* ---- answers that lead elsewhere ---- */
 
 /* The answer is kept: should nothing better be found, it is all we have. The first one that somebody
- * understands is worth more than one that nobody does. */
+ * understands is worth more than one that nobody does, and the whole of one more than its beginning. */
 static void keep(struct session_set *set, struct session *s, const struct banner_ops *ops)
 {
         struct talk *k = s->talk;
-        if (!k->in_len || (k->kept_len && !(ops && !k->kept_ops)))
+        bool understood = ops && !k->kept_ops;
+        bool whole = k->flags & T_CUT && !ops == !k->kept_ops && k->in_len > k->kept_len;
+        if (!k->in_len || (k->kept_len && !understood && !whole))
                 return;
         k->kept_len = 0;
         if (bufs_append(&set->bufs, &k->kept, &k->kept_class, &k->kept_len, KEPT_MAX,
@@ -260,6 +263,24 @@ static void nobody_end(struct session_set *set, struct session *s, enum eof eof)
         if (!s->check_i)
                 keep(set, s, NULL);
         try_end(set, s, TRY_NOBODY);
+}
+
+/* Half of an answer, over a way that loses, and it is waited for no longer. A peer whose SYN-ACK was lost
+ * waits 3, 6, 12 s … before it repeats itself (RFC 6298 §5.7): more patience gains little, a new connection
+ * nearly all. Once. */
+bool talk_cut(struct session_set *set, struct session *s, const struct conn *c)
+{
+        struct talk *k = s->talk;
+        bool reads = s->state == ST_LISTEN || s->state == ST_ASKED || s->state == ST_TALK;
+        if (!k || !c || !reads || !k->in_len || k->turns || k->flags & (T_SECURE | T_CUT) || s->check_i ||
+            s->flags & (F_FOUND | F_NO_MORE) || !may_retry(set, s) || !conn_lossy(c))
+                return false;
+        keep(set, s, k->ops);
+        if (!k->kept_len)
+                return false; /* no memory: what came is told at once */
+        k->flags |= T_CUT;
+        try_end(set, s, TRY_CUT);
+        return true;
 }
 
 /* ---- turns ---- */
@@ -503,7 +524,7 @@ static bool waited_enough(struct session_set *set, struct session *s)
                 tls_overdue(set, s);
                 return false;
         }
-        if (!talk_judge(set, s, EOF_END))
+        if (talk_cut(set, s, s->conn) || !talk_judge(set, s, EOF_END))
                 return false;
         if (s->state == ST_LISTEN)
                 return speak_up(set, s);
@@ -523,7 +544,7 @@ static bool overdue(struct session_set *set, struct session *s)
                 tls_overdue(set, s);
         else if (s->state == ST_SLOT) /* the handles are all taken: no fault of the peer's */
                 try_end(set, s, TRY_GONE);
-        else if (talk_judge(set, s, EOF_END))
+        else if (!talk_cut(set, s, s->conn) && talk_judge(set, s, EOF_END))
                 try_end(set, s, TRY_SILENT);
         return false;
 }

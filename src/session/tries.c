@@ -7,8 +7,8 @@
  * ──> done ^                                        │ └── another connection, the next hello ──┘ not
  * understood
  *
- * Invariant: the number of connections is bounded by the hellos there are (max_tries), the names
- * (SESSION_NAMES) and the checks, whatever the server does.
+ * Invariant: the number of connections is bounded by the hellos there are (max_tries), one more where an
+ * answer was cut, the names (SESSION_NAMES) and the checks, whatever the server does.
  */
 #include "session_priv.h"
 
@@ -168,6 +168,10 @@ static bool enough_silence(struct session_set *set, const struct session *s)
 static bool again(struct session_set *set, struct session *s, enum try_end how)
 {
         bool greeted = s->hello == HELLO_NONE;
+        if (how == TRY_CUT) {
+                queue_try(set, s, s->hello, 0);
+                return true;
+        }
         if (how == TRY_RESET && !(s->flags & (F_HEARD | F_RST_AGAIN)) && may_retry(set, s)) {
                 s->flags |= F_RST_AGAIN;
                 queue_try(set, s, s->hello, 0);

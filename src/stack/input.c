@@ -101,6 +101,7 @@ static void on_syn_again(struct stack *s, struct conn *c, const struct pkt *p)
                 tcp_owe_ack(s, c);
                 begin_established(s, c, p); /* both opened at once: RFC 9293 figure 7 */
         } else if (repeated) {
+                c->lossy = true;
                 tcp_owe_ack(s, c);
         } else {
                 tcp_challenge_ack(s, c); /* RFC 5961 §4.2 */
@@ -229,6 +230,7 @@ static void keep(struct stack *s, struct conn *c, uint32_t seq, struct span data
 {
         struct extra *x = tcp_extra(s, c);
         count(&s->count.out_of_order, 1);
+        c->lossy = true;
         if (!x)
                 return;
         if (seq_diff(seq, x->snd_wl1) > 0)
@@ -314,10 +316,12 @@ static void on_synchronized(struct stack *s, struct conn *c, const struct pkt *p
                 if (p->tcp_flags & TCP_RST)
                         return;
                 count(&s->count.dup, 1);
-                if (seg_len(p))
+                if (seg_len(p)) {
+                        c->lossy = true;
                         tcp_owe_ack(s, c);
-                else
+                } else {
                         tcp_challenge_ack(s, c); /* two that are out of step must not talk for ever */
+                }
                 return;
         }
         if (p->tcp_flags & TCP_RST) {

@@ -158,6 +158,11 @@ uint8_t conn_ttl(const struct conn *c)
         return c->ttl;
 }
 
+bool conn_lossy(const struct conn *c)
+{
+        return c->lossy;
+}
+
 bool conn_window_shut(const struct conn *c)
 {
         return alive(c) && c->state >= ST_ESTABLISHED && has(c, F_BYTES) && !c->snd_wnd;

@@ -107,6 +107,9 @@ void conn_close(struct stack *, struct conn *);
 void conn_abort(struct stack *, struct conn *); /* RST; ended(CONN_ABORTED) is called before this returns */
 void conn_set_timer(struct stack *, struct conn *, uint64_t at_ns); /* one per connection; 0: none */
 bool conn_window_shut(const struct conn *); /* the peer's window is 0 and we have bytes to send */
+/* Something came twice, or before its turn: on this connection's way segments are lost (or doubled, or
+ * overtaken: nobody can tell), so what is missing was perhaps said. In ended() too. */
+bool conn_lossy(const struct conn *);
 
 /* ---- numbers ---- */
 struct stack_stats {

@@ -82,7 +82,8 @@ struct conn {
         uint32_t fifo_next;
         uint16_t flags;
         uint8_t state : 4, snd_wscale : 4;
-        uint8_t tries : 4, backoff : 4; /* time-outs since the peer last answered */
+        uint8_t tries : 3, backoff : 3; /* time-outs since the peer last answered */
+        uint8_t lossy : 1;              /* conn_lossy() */
         uint8_t ttl;
         uint8_t challenge_at; /* quarter seconds, wrapping */
         uint16_t us_port;
@@ -110,7 +111,7 @@ struct conn {
         uint16_t srtt_ms, rttvar_ms; /* RFC 6298 §2; 0: no sample yet */
 };
 _Static_assert(sizeof(struct conn) == 80, "a million of them are 76 MiB");
-_Static_assert((int)ST_TIME_WAIT < 16 && (int)TRIES < 16, "four bits each");
+_Static_assert((int)ST_TIME_WAIT < 16 && (int)TRIES < 8, "four bits, and three");
 
 struct block { /* bytes: queued ones, or out-of-order ones beginning at seq */
         uint32_t next, seq;

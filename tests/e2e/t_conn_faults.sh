@@ -4,8 +4,9 @@
 # Our TCP against the kernel's over a bad network: of the frames 10 % are lost, 10 % doubled and 10 % put out of
 # order, each way. Every server says one line of its own, up to two segments long, and closes; each line must arrive
 # once and exactly, for every address and port. Then the same with the far end's offloads off. FULL=1: 100,000
-# connections each. --hello-timeout is long, for a server whose next segment is lost time and again looks like one
-# that stopped in the middle of its line.
+# connections each. --hello-timeout is long: the kernel repeats a lost segment after 0.2, 0.6, 1.4 s …, but after 3, 9,
+# 21 s where its SYN-ACK had to be repeated (RFC 6298 §5.7), so that of the lines of two segments one in some thousands is
+# not whole after half a minute and has to be asked for again.
 # patient: yes
 # limit_s: 900
 # sanitizers: asan
@@ -15,9 +16,6 @@ hosts=$(sized 800 50000 200)
 ports="2000 2001"
 rate=$(sized 1500 2500 200)
 faults=drop=10%,dup=10%,reorder=10%
-# About one line of ten thousand ends after its first segment, for a reason that is not found yet: one is let pass here,
-# and shown. FULL=1 lets none pass.
-spare=$(sized 1 0 1)
 [ "$FULL" != 1 ] || LIMIT_S=400
 
 # What must be listed: the servers' lines, made here from what servers.py promises.
@@ -52,7 +50,7 @@ faulty() { # NAME FIRST TARGETS
         want=$(wc -l <want)
         diff want got >difference
         missing=$(grep -c '^<' difference)
-        [ "$missing" -le "$spare" ] && [ "$(grep -c '^>' difference)" -le "$missing" ]
+        [ ! -s difference ]
         check "$name: every line right, none twice" $? \
                 "$((want / 2)) connections, $missing lines missing, $(grep -c '^>' difference) too many, $(($(now_ms) - start)) ms; $(head -n 3 difference | cut -c1-150 | paste -sd'|')"
         [ "$(LC_ALL=C uniq -d got | wc -l)" -eq 0 ]
@@ -64,7 +62,7 @@ last_of() { # FIRST: the last address
 }
 
 lab_up --far none --no-tun
-ip -n "$NET" route replace local 10.0.0.0/16 dev lo
+ip -n "$NET" route replace local 10.0.0.0/15 dev lo
 ip -n "$NET" -6 route replace local 2001:db8:2::/64 dev lo
 ip netns exec "$NET" sh -c 'echo 12 >/proc/sys/net/ipv4/tcp_synack_retries; echo 15 >/proc/sys/net/ipv4/tcp_orphan_retries'
 ulimit -n 200000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
@@ -79,7 +77,8 @@ done
 
 faulty "IPv4, offloads on" 10.0.0.0 "10.0.0.0-$(last_of 10.0.0.0)"
 ip netns exec "$NET" "$BUILD/lab/offload" net0 all off
-faulty "IPv4, offloads off" 10.0.0.0 "10.0.0.0-$(last_of 10.0.0.0)"
+# Other addresses: the kernel still has connections whose end was lost, and their ports might be taken again.
+faulty "IPv4, offloads off" 10.1.0.0 "10.1.0.0-$(last_of 10.1.0.0)"
 hosts=$((hosts / 10))
 faulty "IPv6, offloads off" 2001:db8:2::1 "2001:db8:2::1-$(last_of 2001:db8:2::1)"
 finish

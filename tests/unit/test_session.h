@@ -17,7 +17,7 @@ struct conn {
         uint32_t app;
         struct stack_open peer;
         uint64_t timer_ns;
-        bool live, open, closed, aborted, shut, fin;
+        bool live, open, closed, aborted, shut, fin, lossy;
         size_t n_said;
         char said[512]; /* the start of what we said */
 };
@@ -146,6 +146,11 @@ void conn_set_timer(struct stack *st, struct conn *c, uint64_t at_ns)
 bool conn_window_shut(const struct conn *c)
 {
         return c->shut;
+}
+
+bool conn_lossy(const struct conn *c)
+{
+        return c->lossy;
 }
 
 /* ---- tls.h ---- */

@@ -128,6 +128,93 @@ static void half_a_line_is_waited_for(void **state)
         assert_string_equal(c->said, "HELP\r\n");
 }
 
+static void what_was_cut_on_its_way_is_asked_for_again(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(9999);
+        says(c, "220 the first ha");
+        c->lossy = true;
+        world_pass(5 * NS_PER_S);
+        assert_int_equal(w.stack.n, 1);
+        world_pass(2 * NS_PER_S);
+        assert_true(c->aborted);
+        assert_int_equal(w.n_told, 0);
+        c = opens();
+        assert_string_equal(c->said, "");
+        says(c, "220 the first half and the other\r\n200 fine\r\n999\r\n");
+        assert_told(0, APP_FTP, "220 the first half and the other\n200 fine\n999\n");
+        assert_int_equal(w.n_told, 1);
+        assert_int_equal(w.n_done, 1);
+        assert_int_equal(w.stack.n, 2);
+}
+
+static void it_is_asked_for_again_once(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(80);
+        says(c, "HTTP/1.1 200 ha");
+        c->lossy = true;
+        rst(c);
+        assert_int_equal(w.n_told, 0);
+        c = opens();
+        assert_string_equal(c->said, "GET / \r\n");
+        says(c, "HTTP/1.1 2");
+        c->lossy = true;
+        rst(c);
+        assert_told(0, APP_HTTP, "HTTP/1.1 2");
+        assert_int_equal(w.n_told, 1);
+        assert_int_equal(w.n_done, 1);
+        assert_int_equal(w.stack.n, 2);
+}
+
+static void its_beginning_is_told_when_it_does_not_come_again(void **state)
+{
+        (void)state;
+        w.conf.max_tries = 2;
+        world_begin();
+        struct conn *c = world_accept(80);
+        says(c, "HTTP/1.1 200 ha");
+        c->lossy = true;
+        world_pass(10 * NS_PER_S);
+        c = opens();
+        world_pass(20 * NS_PER_S);
+        assert_told(0, APP_HTTP, "HTTP/1.1 200 ha");
+        assert_int_equal(w.n_told, 1);
+        assert_int_equal(w.n_done, 1);
+        assert_int_equal(w.stack.n, 2);
+}
+
+static void of_words_nobody_knows_the_whole_is_told(void **state)
+{
+        (void)state;
+        w.conf.hello_wait_ns = NS_PER_S;
+        world_begin();
+        struct conn *c = world_accept(9999);
+        says(c, "22");
+        c->lossy = true;
+        world_pass(10 * NS_PER_S);
+        c = opens();
+        says(c, "22 is the number\r\n");
+        fin(c);
+        assert_told(0, APP_UNKNOWN, "22 is the number\r\n");
+        assert_int_equal(w.n_told, 1);
+        assert_int_equal(w.n_done, 1);
+}
+
+static void half_a_line_without_more_is_not_asked_for_again(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(9999);
+        says(c, "22");
+        world_pass(10 * NS_PER_S);
+        assert_told(0, APP_UNKNOWN, "22");
+        assert_int_equal(w.n_done, 1);
+        assert_int_equal(w.stack.n, 1);
+}
+
 static void one_who_should_have_spoken_is_woken(void **state)
 {
         (void)state;
@@ -728,6 +815,11 @@ int main(void)
                 T(an_unknown_port_is_listened_to_first),
                 T(a_greeting_is_waited_for_where_it_is_usual),
                 T(half_a_line_is_waited_for),
+                T(what_was_cut_on_its_way_is_asked_for_again),
+                T(it_is_asked_for_again_once),
+                T(its_beginning_is_told_when_it_does_not_come_again),
+                T(of_words_nobody_knows_the_whole_is_told),
+                T(half_a_line_without_more_is_not_asked_for_again),
                 T(one_who_should_have_spoken_is_woken),
                 T(the_user_s_bytes_go_first_and_their_answer_is_told),
                 T(a_hello_by_name_is_said_on_every_port),

@@ -30,6 +30,7 @@ struct fix { /* one stack, one connection */
         const char *on[8], *then[8]; /* "data" -> "close" */
         unsigned n_on;
         bool wrong; /* bytes that were not the pattern's */
+        bool lossy; /* conn_lossy() when it ended */
 };
 
 static const char *const end_words[] = {"closed", "reset", "refused", "timeout", "aborted"};
@@ -115,7 +116,7 @@ static void on_timer(void *arg, struct conn *c)
 static void on_ended(void *arg, struct conn *c, enum conn_end how)
 {
         struct fix *f = arg;
-        (void)c;
+        f->lossy = conn_lossy(c);
         f->ended++;
         note(f, "ended", end_words[how]);
         f->c = NULL;

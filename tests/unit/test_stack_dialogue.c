@@ -12,7 +12,7 @@
  *      send N, close, abort, timer MS   the owner's calls; full N: a send that must be refused
  *      ! EVENT                          the next up-call must be this: opened, data N, finished, timer, ended
  * WHY on EVENT ACTION                  from now on: the up-call does this (send N without the blank) conns N,
- * cells N, shut 0|1, ttl N, total N (bytes delivered)
+ * cells N, shut 0|1, lossy 0|1 (when it has ended: then), ttl N, total N (bytes delivered)
  *
  * Left out numbers are what an honest peer would send; of our segments only what is written is compared, but
  * bytes always. What nobody expected is an error. Letters: S SYN, A ACK, F FIN, P PSH, R RST.
@@ -206,7 +206,9 @@ static bool do_state(struct step *t, uint32_t want)
 {
         struct stack_stats n = fix_stats(t->f);
         switch (t->text[1]) {
-        case 'o': /* conns */
+        case 'o': /* conns, total, lossy */
+                if (t->text[0] == 'l')
+                        return compare(t, t->f->c ? conn_lossy(t->f->c) : t->f->lossy, want);
                 return t->text[0] == 'c' ? compare(t, n.conns, want) : compare(t, t->f->delivered, want);
         case 'e': /* cells */
                 return compare(t, n.buffer_bytes / 128, want);

@@ -229,6 +229,19 @@ static const struct {
         {"four are enough", 0,
          OPEN "< A seq=6 len=5; < A seq=11 len=5; < A seq=16 len=5; < A seq=21 len=5; < A seq=26 len=5; < A "
               "seq=31 len=5; > A ack=1; > A ack=1; > A ack=1; > A ack=1; >-"},
+        {"all in its turn tells of no losses", 0,
+         OPEN "< A len=5; ! data 5; > A ack=6; < A seq=1; < AF seq=6 len=5; ! data 5; ! finished; > A "
+              "ack=12; lossy 0"},
+        {"what comes too early tells of one", 0,
+         OPEN "< A len=5; ! data 5; > A ack=6; lossy 0; < A seq=11 len=5; > A ack=6; lossy 1; < A seq=6 "
+              "len=5; ! data "
+              "5; ! data 5; > A ack=16; lossy 1"},
+        {"a FIN too early, too", 0, OPEN "lossy 0; < AF seq=6; > A ack=1; lossy 1"},
+        {"what is repeated, too", 0,
+         OPEN "< A len=5; ! data 5; > A ack=6; < A seq=1 len=5; > A ack=6; lossy 1"},
+        {"a repeated SYN-ACK, too", 0, OPEN "lossy 0; < SA seq=0 ack=1; > A; lossy 1"},
+        {"that is known of what was reset", 0,
+         OPEN "< A len=5; ! data 5; > A ack=6; < AF seq=11; > A ack=6; < R seq=6; ! ended reset; lossy 1"},
         {"none when the gap has closed", 0,
          OPEN "< A seq=6 len=5; < A seq=11 len=5; < A seq=1 len=5; ! data 5; ! data 10; > A ack=16; >-"},
         {"none behind their FIN", 0,
