@@ -161,11 +161,11 @@ static void wait_for_answers(struct eng *g, struct threads *t)
         while (t->n_rx && !atomic_load(&g->hurry)) {
                 uint64_t heard_ns = eng_caught_up_ns(g); /* asked first: it may begin conversations */
                 uint64_t end_ns = t->status.wait_end_ns = wait_end_ns(g), now_ns = clock_mono_ns();
-                if (heard_ns != looked_at_ns)
+                if (heard_ns != looked_at_ns || held_by_output(g))
                         moved_ns = now_ns;
                 looked_at_ns = heard_ns;
-                bool stuck = !held_by_output(g) && now_ns - MIN(now_ns, MAX(end_ns, moved_ns)) >= LAG_NS;
-                if (now_ns >= end_ns && (heard_ns >= end_ns || stuck))
+                bool stuck = now_ns - moved_ns >= LAG_NS;
+                if (now_ns >= end_ns && (heard_ns >= end_ns || (stuck && now_ns - end_ns >= LAG_NS)))
                         break;
                 look_after(g, t);
         }

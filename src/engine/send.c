@@ -169,7 +169,8 @@ static unsigned chunk_of(const struct eng *g)
 /* How many frames are worth one kick. */
 static unsigned burst_of(const struct eng *g, const struct io *io)
 {
-        return MIN(chunk_of(g), (unsigned)io->caps.burst);
+        unsigned chunk = chunk_of(g);
+        return MIN(chunk, (unsigned)io->caps.burst);
 }
 
 static unsigned hand_in_frames(struct io *io, const struct probe_template *t, const struct patch *p,
@@ -196,7 +197,8 @@ static bool hand_in(struct sender *s, uint16_t id, const struct patch *p, unsign
                 s->n_handed += got;
                 if ((!got || s->handed[path->dev] >= worth) && !flush_dev(s, path->dev))
                         return false;
-                if (!got && kick_out(s->g, io)) /* full of what a round before left when it was cut off */
+                /* full of what a round before left when it was cut off, or of what the kernel still has */
+                if (!got && (kick_out(s->g, io) || send_stopping(s->g)))
                         return false;
         }
         return true;
@@ -216,9 +218,11 @@ static bool held_back(const struct eng *g)
 static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
 {
         struct eng *g = s->g;
-        uint64_t yield_until = 0; /* replies go first, but not all the time: two frames' worth of it */
-        if (g->rate.closes_below) /* a burst's RSTs are charged before the next one */
-                want = MIN(want, chunk_of(g));
+        uint64_t yield_until = 0;   /* replies go first, but not all the time: two frames' worth of it */
+        if (g->rate.closes_below) { /* a burst's RSTs are charged before the next one */
+                unsigned chunk = chunk_of(g);
+                want = MIN(want, chunk);
+        }
         for (;; now = clock_mono_ns()) {
                 if (send_stopping(g))
                         return 0;
@@ -241,7 +245,8 @@ static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
                 }
                 eng_charge_closed(g);
                 /* What is taken frame by frame would leave frame by frame, a system call each. */
-                uint64_t when = rate_when(&g->rate, MIN(want, chunk_of(g)));
+                unsigned chunk = chunk_of(g);
+                uint64_t when = rate_when(&g->rate, MIN(want, chunk));
                 unsigned n = when <= now ? rate_take(&g->rate, want, now) : 0;
                 if (n)
                         return n;

@@ -353,7 +353,8 @@ static bool call_one(struct talk *t)
 
 static void call_back(struct talk *t)
 {
-        unsigned n = (unsigned)MIN(ring_fill(&t->later), (uint64_t)LATER_LOOK);
+        uint64_t fill = ring_fill(&t->later);
+        unsigned n = (unsigned)MIN(fill, (uint64_t)LATER_LOOK);
         if (!n || t->now_ns < t->later_look_ns || left_to_resume(t->g))
                 return;
         t->later_look_ns = t->now_ns + LATER_NS;

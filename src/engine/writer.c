@@ -493,8 +493,11 @@ int writer_new(struct eng *g, struct err *e)
         if (resumed && w->journal) {
                 const char *bytes = conf_state(g->conf, "journal");
                 w->replay_from = bytes ? strtoull(bytes, NULL, 10) : 0;
-                if (journal_replay(w->journal, replay_one, w, e))
+                if (journal_replay(w->journal, replay_one, w, e)) {
+                        journal_close(w->journal, false); /* no checkpoint without: the old one stays true */
+                        w->journal = NULL;
                         return -1;
+                }
         }
         full(w);
         if (flush(w, true))

@@ -265,7 +265,7 @@ int out_flush(struct out *o, bool all, struct err *e)
         for (size_t i = 0; i < o->n; i++)
                 if (sink_flush(o->sinks[i], all || rotates, rc ? &other : e))
                         rc = -1;
-        return rc ? rc : rotate_due(o, now, e);
+        return rc || !(all || rotates) ? rc : rotate_due(o, now, e);
 }
 
 size_t out_pending(const struct out *o)

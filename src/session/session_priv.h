@@ -107,7 +107,7 @@ enum talk_flag {
         T_NO_SENT = 4,  /* not an answer to our hello, says its parser */
         T_READY = 8,    /* the handshake came to its end */
         T_WORDS = 16,   /* something was said inside */
-        T_CUT = 32      /* an answer whose rest was lost was asked for again */
+        T_CUT = 32      /* kept is the beginning of an answer that is asked for again */
 };
 struct piece { /* of a banner, waiting for the rest */
         struct piece *next;
@@ -262,7 +262,7 @@ void talk_turn(struct session_set *, const struct session *, struct banner_turn 
 bool talk_hear(struct session_set *, struct session *, struct span);  /* from the connection */
 bool talk_plain(struct session_set *, struct session *, struct span); /* … or from inside of TLS */
 bool talk_judge(struct session_set *, struct session *, enum eof);
-/* True: over, as half of an answer was lost, it seems; it is asked for again. */
+/* Before the end is judged. True: over, as half of an answer was lost, it seems; it is asked for again. */
 bool talk_cut(struct session_set *, struct session *, const struct conn *);
 bool talk_time(struct session_set *, struct session *);             /* something is due */
 bool talk_say(struct session_set *, struct session *, struct span); /* false: no room, nothing was said */

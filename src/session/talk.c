@@ -147,8 +147,8 @@ bool talk_say(struct session_set *set, struct session *s, struct span bytes)
 static void keep(struct session_set *set, struct session *s, const struct banner_ops *ops)
 {
         struct talk *k = s->talk;
-        bool understood = ops && !k->kept_ops;
-        bool whole = k->flags & T_CUT && !ops == !k->kept_ops && k->in_len > k->kept_len;
+        bool understood = ops && !k->kept_ops, whole = k->flags & T_CUT && k->in_len >= k->kept_len;
+        k->flags &= (uint8_t)~T_CUT;
         if (!k->in_len || (k->kept_len && !understood && !whole))
                 return;
         k->kept_len = 0;
@@ -231,7 +231,7 @@ static bool stranger(struct session_set *set, struct session *s)
 static bool same_again(const struct talk *k)
 {
         size_t n = MIN(k->kept_len, (uint32_t)SAME_LEN);
-        return n && !k->kept_ops && k->in_len >= n && memcmp(k->kept, k->in, n) == 0;
+        return n && !k->kept_ops && !(k->flags & T_CUT) && k->in_len >= n && memcmp(k->kept, k->in, n) == 0;
 }
 
 /* All is here of what nobody understands. */
@@ -265,19 +265,44 @@ static void nobody_end(struct session_set *set, struct session *s, enum eof eof)
         try_end(set, s, TRY_NOBODY);
 }
 
+/* What came of asking again is over too: the longer of the two is the answer. */
+static void take_longer(struct session_set *set, struct talk *k)
+{
+        uint8_t *in = k->in, class = k->in_class;
+        k->flags &= (uint8_t)~T_CUT;
+        if (!k->turns && k->in_len < k->kept_len) {
+                k->in = k->kept;
+                k->in_class = k->kept_class;
+                k->in_len = k->kept_len;
+                k->parsed_len = 0;
+                k->ops = k->kept_ops;
+                k->kept = in;
+                k->kept_class = class;
+        }
+        talk_unkeep(set, k);
+}
+
 /* Half of an answer, over a way that loses, and it is waited for no longer. A peer whose SYN-ACK was lost
  * waits 3, 6, 12 s … before it repeats itself (RFC 6298 §5.7): more patience gains little, a new connection
- * nearly all. Once. */
+ * nearly all. Once for a hello. */
 bool talk_cut(struct session_set *set, struct session *s, const struct conn *c)
 {
         struct talk *k = s->talk;
         bool reads = s->state == ST_LISTEN || s->state == ST_ASKED || s->state == ST_TALK;
-        if (!k || !c || !reads || !k->in_len || k->turns || k->flags & (T_SECURE | T_CUT) || s->check_i ||
-            s->flags & (F_FOUND | F_NO_MORE) || !may_retry(set, s) || !conn_lossy(c))
+        if (k && k->flags & T_CUT) {
+                take_longer(set, k);
                 return false;
-        keep(set, s, k->ops);
-        if (!k->kept_len)
-                return false; /* no memory: what came is told at once */
+        }
+        if (!k || !c || !reads || !k->in_len || k->kept_len || k->turns || k->flags & T_SECURE ||
+            s->check_i || s->flags & (F_FOUND | F_NO_MORE) || !may_retry(set, s) || !conn_lossy(c))
+                return false;
+        talk_unkeep(set, k);
+        k->kept = k->in;
+        k->kept_class = k->in_class;
+        k->kept_len = k->in_len;
+        k->kept_ops = k->ops;
+        k->in = NULL;
+        k->in_len = 0;
         k->flags |= T_CUT;
         try_end(set, s, TRY_CUT);
         return true;

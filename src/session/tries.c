@@ -3,12 +3,12 @@
  * tries: from one connection of a service to the next: which hello, again or not, under which name, which
  * check, and when all is said. Below set.c, above talk.c. The way of one service:
  *
- *   opened ── its port's hello at once, or wait for a greeting ──> understood ──> its other names ──> checks
- * ──> done ^                                        │ └── another connection, the next hello ──┘ not
- * understood
+ *   opened ─> its port's hello at once, or wait for a greeting ─> understood ─> other names ─> checks ─> done
+ *      ^                                        │
+ *      └───── another connection, the next hello┘ not understood
  *
- * Invariant: the number of connections is bounded by the hellos there are (max_tries), one more where an
- * answer was cut, the names (SESSION_NAMES) and the checks, whatever the server does.
+ * Invariant: the number of connections is bounded by the hellos there are, one more where an answer was cut
+ * (max_tries), the names (SESSION_NAMES) and the checks, whatever the server does.
  */
 #include "session_priv.h"
 

@@ -225,9 +225,12 @@ void wire_stamp(uint8_t *out, const struct probe_template *, const struct patch 
 void wire_stamp_burst(struct frame *, const struct probe_template *, const struct patch *, unsigned n);
 
 /* ---- cookie: what proves that an answer is an answer to us ----
- * SipHash-2-4 over 12 bytes (IPv4) or 36 (IPv6), as words; why, ARCHITECTURE.md "Cookie":
+ * SipHash-2-4 over 12 bytes (IPv4) or 36 (IPv6), as words; a word more would cost two rounds, and the
+ * length tells the families apart. What for: ARCHITECTURE.md "Cookie".
+ *
  *   IPv4  | us, them |                            | our port, their port |
- *   IPv6  | us hi | us lo | them hi | them lo |   | our port, their port | */
+ *   IPv6  | us hi | us lo | them hi | them lo |   | our port, their port |
+ */
 static inline uint64_t wire_cookie(struct hash_key key, const struct ip_addr *us, uint16_t us_port,
                                    const struct ip_addr *them, uint16_t them_port)
 {

@@ -32,8 +32,8 @@ check "--infinite goes round" $? "$syn probes to 256 targets in 1.5 s"
 same "--infinite reports each port once" "" "$(grep ^open list | cut -d' ' -f1-4 | sort | uniq -d | head -n 3)"
 
 # In each round as many, the first of that round's own order.
-ip netns exec "$SCAN" timeout -s INT 2 "$TRAWL" 10.0.0.0-10.0.0.149 -p80 --seed 7 --infinite --max-targets 20 --rate 1000 \
-        --wait 0 --no-checkpoint --router-mac 02:00:00:00:00:02 --adapter scan0 --packet-trace -oL list 2>&1 |
+ip netns exec "$SCAN" "$TRAWL" 10.0.0.0-10.0.0.149 -p80 --seed 7 --infinite --max-targets 20 --rate 1000 \
+        --max-runtime 1.5 --wait 0 --no-checkpoint --router-mac 02:00:00:00:00:02 --adapter scan0 --packet-trace -oL list 2>&1 |
         sed -n 's/^SENT.*> \[\(10\.0\.0\.[0-9]*\)\].*SYN$/\1/p' >sent
 for k in 0 1 2; do
         sed -n "$((20 * k + 1)),$((20 * k + 20))p" sent | sort

@@ -59,10 +59,10 @@ compare "stdout blocked for $sleep_s s at $rate pps" truth list
 check "it was blocked indeed" $? "the scan took $took ms"
 
 # ---- the reader still sleeps when the wait is over: what was heard by then is not given up
-internet up --prefix 10.0.0.0/19 --open 100 --closed 0 --delay 2500-2600
-truth 10.0.0.0/19 80 | head -n 6300 >truth
-scan "10.0.0.0-$(tail -n 1 truth | cut -d' ' -f4)" -p80 --rate 2000 --wait 4 -oL - | (
-        sleep 11
+internet up --prefix 10.0.0.0/19 --open 100 --closed 0 --delay 4000-4100
+truth 10.0.0.0/19 80 | head -n 8000 >truth
+scan "10.0.0.0-$(tail -n 1 truth | cut -d' ' -f4)" -p80 --rate 2000 --wait 5 -oL - | (
+        sleep 13
         cat >list
 )
 compare "stdout blocked over the end of the wait" truth list

@@ -10,9 +10,10 @@
  *      icmp TYPE CODE [mtu= seq=]       an error about a segment of ours
  *      +MS                              time goes by
  *      send N, close, abort, timer MS   the owner's calls; full N: a send that must be refused
- *      ! EVENT                          the next up-call must be this: opened, data N, finished, timer, ended
- * WHY on EVENT ACTION                  from now on: the up-call does this (send N without the blank) conns N,
- * cells N, shut 0|1, lossy 0|1 (when it has ended: then), ttl N, total N (bytes delivered)
+ *      ! EVENT                          the next up-call must be this: opened, data N, finished, timer,
+ *                                       ended WHY
+ *      on EVENT ACTION                  from now on the up-call does this (send N without the blank)
+ *      conns N, cells N, shut 0|1, lossy 0|1 (when it has ended: then), ttl N, total N (bytes delivered)
  *
  * Left out numbers are what an honest peer would send; of our segments only what is written is compared, but
  * bytes always. What nobody expected is an error. Letters: S SYN, A ACK, F FIN, P PSH, R RST.
