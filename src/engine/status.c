@@ -254,6 +254,9 @@ static void summary_extra(struct eng *g, const struct totals *t)
                         "%llu frames were handed to an interface that did not count them as sent: targets "
                         "that look silent may never have been asked",
                         (unsigned long long)t->unseen);
+        if (t->replies_dropped)
+                log_say(LOG_INFO, "%llu replies found no room on the link and were not sent",
+                        (unsigned long long)t->replies_dropped);
         if (t->banners_lost)
                 log_say(LOG_WARN, "%llu banners were lost for want of memory",
                         (unsigned long long)t->banners_lost);
