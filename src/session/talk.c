@@ -290,7 +290,8 @@ bool talk_cut(struct session_set *set, struct session *s, const struct conn *c)
         struct talk *k = s->talk;
         bool reads = s->state == ST_LISTEN || s->state == ST_ASKED || s->state == ST_TALK;
         if (k && k->flags & T_CUT) {
-                take_longer(set, k);
+                if (reads || s->state == ST_NOBODY)
+                        take_longer(set, k);
                 return false;
         }
         if (!k || !c || !reads || !k->in_len || k->kept_len || k->turns || k->flags & T_SECURE ||

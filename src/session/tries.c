@@ -182,6 +182,8 @@ static bool again(struct session_set *set, struct session *s, enum try_end how)
                 queue_try(set, s, s->hello, REFUSED_NS);
                 return true;
         }
+        if (s->talk && s->talk->flags & T_CUT)
+                return false; /* it was not to be had once more: what is kept is the answer */
         if (greeted && (how != TRY_SILENT || s->flags & F_GREET))
                 s->flags |= F_NO_MORE;
         if (how == TRY_DONE || how >= TRY_REFUSED || s->flags & F_NO_MORE || !may_retry(set, s) ||

@@ -185,6 +185,25 @@ static void its_beginning_is_told_when_it_does_not_come_again(void **state)
         assert_int_equal(w.stack.n, 2);
 }
 
+static void its_beginning_is_told_when_nobody_answers_again(void **state)
+{
+        (void)state;
+        world_begin();
+        struct conn *c = world_accept(80);
+        says(c, "HTTP/1.1 200 ha");
+        c->lossy = true;
+        world_pass(10 * NS_PER_S);
+        assert_int_equal(w.stack.n, 2);
+        conn_dies(last(), CONN_REFUSED);
+        world_pass(2 * NS_PER_S);
+        assert_int_equal(w.stack.n, 3);
+        assert_int_equal(w.n_told, 0);
+        conn_dies(last(), CONN_TIMEOUT);
+        assert_told(0, APP_HTTP, "HTTP/1.1 200 ha");
+        assert_int_equal(w.n_told, 1);
+        assert_int_equal(w.n_done, 1);
+}
+
 static void of_words_nobody_knows_the_whole_is_told(void **state)
 {
         (void)state;
@@ -817,6 +836,7 @@ int main(void)
                 T(what_was_cut_on_its_way_is_asked_for_again),
                 T(it_is_asked_for_again_once),
                 T(its_beginning_is_told_when_it_does_not_come_again),
+                T(its_beginning_is_told_when_nobody_answers_again),
                 T(of_words_nobody_knows_the_whole_is_told),
                 T(half_a_line_without_more_is_not_asked_for_again),
                 T(one_who_should_have_spoken_is_woken),
