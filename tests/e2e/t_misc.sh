@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The rest of the command line in real scans: limits, lists of targets and excludes, short port lists, traces and
-# captures, status as NDJSON, signals, checkpoint files, back-ends, and that every SYN shape is a valid packet
-# by tshark's word.
+# captures, status as NDJSON, signals, checkpoint files, back-ends, that every SYN shape is a valid packet by
+# tshark's word, and a reader of stdout that sleeps over the end of a scan.
 # patient: yes
 # limit_s: 150
 . "$(dirname "$0")/scan.sh"
@@ -155,4 +155,18 @@ same "it closes what it opened" 256 "$(stat_of rst)"
 internet reset
 scan 10.0.0.0/24 -p80 --rate 5000 --wait 1 --noreset -oL list
 same "--noreset does not" 0 "$(stat_of rst)"
+
+# ---- the reader still sleeps when the wait is over: what was heard by then is not given up. The kernel keeps some
+# hundred frames for us: what it could not keep is told
+internet up --prefix 10.0.0.0/19 --open 100 --closed 0 --delay 4000-4100
+truth 10.0.0.0/19 80 | head -n 8000 >truth
+scan "10.0.0.0-$(tail -n 1 truth | cut -d' ' -f4)" -p80 --rate 2000 --wait 5 -oL - | (
+        sleep 13
+        cat >list
+)
+grep ^open list | cut -d' ' -f1-4 | LC_ALL=C sort >got
+missed=$(LC_ALL=C sort truth | LC_ALL=C comm -23 - got | wc -l)
+lost=$(sed -n 's/.* \([0-9]*\) lost in the kernel.*/\1/p' err)
+[ "$missed" -le "${lost:-0}" ] && [ "$(wc -l <got)" -gt 5000 ]
+check "stdout blocked over the end of the wait" $? "$missed missed, $lost told as lost in the kernel; $(wc -l <got) listed"
 finish

@@ -5,6 +5,7 @@
 # and IPv6, far services and those of the host itself; connections and services of the host on ports of our range,
 # also new ones, never notice; an interface that comes up in mid-scan is shielded, too; killed with SIGKILL, a scan
 # leaves nothing in the kernel.
+# patient: yes
 # limit_s: 180
 # sanitizers: asan
 . "$(dirname "$0")/scan.sh"
