@@ -76,8 +76,8 @@ rate() {
 
 lab_up --far none --queues 1
 rate 1000 50
-rate 100000 50
 if [ -z "$SANITIZER" ]; then
+        rate 100000 50
         rate 1000000 0
         rate 1000000 50
         [ "$FULL" != 1 ] || rate 5000000 none
