@@ -128,13 +128,20 @@ static void half_a_line_is_waited_for(void **state)
         assert_string_equal(c->said, "HELP\r\n");
 }
 
+/* The beginning of an answer, by a way that loses. */
+static struct conn *says_half(uint16_t port, const char *text)
+{
+        struct conn *c = world_accept(port);
+        says(c, text);
+        c->lossy = true;
+        return c;
+}
+
 static void what_was_cut_on_its_way_is_asked_for_again(void **state)
 {
         (void)state;
         world_begin();
-        struct conn *c = world_accept(9999);
-        says(c, "220 the first ha");
-        c->lossy = true;
+        struct conn *c = says_half(9999, "220 the first ha");
         world_pass(5 * NS_PER_S);
         assert_int_equal(w.stack.n, 1);
         world_pass(2 * NS_PER_S);
@@ -153,9 +160,7 @@ static void it_is_asked_for_again_once(void **state)
 {
         (void)state;
         world_begin();
-        struct conn *c = world_accept(80);
-        says(c, "HTTP/1.1 200 ha");
-        c->lossy = true;
+        struct conn *c = says_half(80, "HTTP/1.1 200 ha");
         rst(c);
         assert_int_equal(w.n_told, 0);
         c = opens();
@@ -173,11 +178,9 @@ static void its_beginning_is_told_when_it_does_not_come_again(void **state)
 {
         (void)state;
         world_begin();
-        struct conn *c = world_accept(80);
-        says(c, "HTTP/1.1 200 ha");
-        c->lossy = true;
+        (void)says_half(80, "HTTP/1.1 200 ha");
         world_pass(10 * NS_PER_S);
-        c = opens();
+        (void)opens();
         world_pass(20 * NS_PER_S);
         assert_told(0, APP_HTTP, "HTTP/1.1 200 ha");
         assert_int_equal(w.n_told, 1);
@@ -189,9 +192,7 @@ static void its_beginning_is_told_when_nobody_answers_again(void **state)
 {
         (void)state;
         world_begin();
-        struct conn *c = world_accept(80);
-        says(c, "HTTP/1.1 200 ha");
-        c->lossy = true;
+        (void)says_half(80, "HTTP/1.1 200 ha");
         world_pass(10 * NS_PER_S);
         assert_int_equal(w.stack.n, 2);
         conn_dies(last(), CONN_REFUSED);
@@ -209,9 +210,7 @@ static void of_words_nobody_knows_the_whole_is_told(void **state)
         (void)state;
         w.conf.hello_wait_ns = NS_PER_S;
         world_begin();
-        struct conn *c = world_accept(9999);
-        says(c, "22");
-        c->lossy = true;
+        struct conn *c = says_half(9999, "22");
         world_pass(10 * NS_PER_S);
         c = opens();
         says(c, "22 is the number\r\n");
