@@ -137,7 +137,7 @@ struct lost_addr { /* one of our sources that the kernel had and took away when 
 struct counters { /* one per thread, only its owner writes */
         _Alignas(CACHE_LINE) _Atomic uint64_t probes, retries, replies, replies_dropped, unreachable,
                 unresolved, targets, parked, waited_ns; /* tx: for something else than its turn */
-        _Atomic uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
+        _Atomic uint64_t frames, answers, forged, foreign, old, bad[WIRE_NDROPS];
         _Atomic uint64_t segments, banners_lost; /* of conversations */
         _Atomic uint64_t not_reached;            /* open, and never spoken to */
 };
@@ -343,7 +343,7 @@ struct status {
 };
 struct totals {
         uint64_t probes, retries, replies, targets, unreachable, unresolved, parked, replies_dropped;
-        uint64_t frames, answers, forged, foreign, bad[WIRE_NDROPS];
+        uint64_t frames, answers, forged, foreign, old, bad[WIRE_NDROPS];
         uint64_t banners_lost, not_reached;
         uint64_t missed, link_missed, rst_lost, tx_errors, tx_again, unseen;
         int last_error;

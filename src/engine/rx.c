@@ -23,7 +23,8 @@ enum {
  * conversation. */
 enum { BEHIND_NS = 30000000 };
 enum { SAID_MAX = 1 << 16 /* bytes of ours in one connection; by chance an ACK looks so once in 65,536 */ };
-enum { GOODBYE_NS = 200000000, HEARD_MAX = 128 << 20 /* bytes of banners the writer has not taken yet */ };
+enum { HEARD_MAX = 128 << 20 /* bytes of banners the writer has not taken yet */ };
+static const uint64_t GOODBYE_NS = 2 * NS_PER_S;
 
 struct reply {
         uint8_t bytes[REPLY_MAX];
@@ -46,6 +47,7 @@ struct rx {
         uint64_t caught_up_ns;
         bool behind;  /* frames come faster than they are taken */
         bool gave_up; /* left with an answer in hand: nothing is caught up any more */
+        bool leaving; /* say_goodbye */
 };
 
 bool eng_closes_below(const struct eng *g)
@@ -173,12 +175,13 @@ static void put_segment(struct rx *r, const struct stack_seg *s)
         COUNT(*(out ? &r->count->replies_dropped : &r->count->segments), 1);
 }
 
-/* What conversations want to say. A segment that finds no room is lost, as on the wire, and comes again. */
+/* What conversations want to say. A segment that finds no room is lost, as on the wire, and comes again; the
+ * RSTs at the end do not, and wait. */
 static void send_segments(struct rx *r, bool all)
 {
         struct eng *g = r->g;
         struct stack_seg s;
-        while (r->talk && talk_waiting(r->talk) && !r->n) {
+        while (r->talk && talk_waiting(r->talk) && !r->n && !(r->leaving && r->stuck)) {
                 unsigned sent = 0;
                 if (!r->turns)
                         r->turns = rate_take_reply(&g->rate, all ? REPLY_BATCH : ENG_BATCH, clock_mono_ns());
@@ -328,9 +331,10 @@ static void take_answer(struct rx *r, unsigned dev, const struct answer *a)
                 close_or_talk(r, dev, a, again || (r->talk && !was_asked(g, pos)));
 }
 
-/* A connection that a killed scan of the same key left open answers the probe of the resumed one with an ACK
- * of what it was told then (RFC 9293 §3.10.7.4): the port is open. */
-static void take_stale(struct rx *r, unsigned dev, const struct pkt *p)
+/* The far end holds a connection from before, and answers our probe with an ACK of what it was told then. If
+ * that was a killed scan of the same key, which is resumed now, the number proves it: the port is open. Else
+ * nothing tells it from a stranger's word, and a RST could hit a connection of this host: it is counted. */
+static void take_old(struct rx *r, unsigned dev, const struct pkt *p)
 {
         struct eng *g = r->g;
         struct found f = {.wall_ns = r->wall_ns,
@@ -341,14 +345,17 @@ static void take_stale(struct rx *r, unsigned dev, const struct pkt *p)
                                      .state = PORT_OPEN,
                                      .ttl = p->ttl,
                                      .flags = TCP_SYN | TCP_ACK}};
-        if (p->kind != WIRE_TCP || (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
-                return;
-        uint64_t cookie = wire_cookie(g->key.cookie, &p->dst, p->dport, &p->src, p->sport);
-        if (p->ack - 1 - (uint32_t)cookie > SAID_MAX || !tgt_plan_index(g->plan, &f.answer.who, &f.index))
+        if (!tgt_plan_index(g->plan, &f.answer.who, &f.index))
                 return;
         uint64_t pos = tgt_order_pos(eng_order(g), f.index);
-        if (!window_holds(&g->window, pos) || window_mark(&g->window, pos))
+        if (!window_holds(&g->window, pos) || window_answered(&g->window, pos))
                 return; /* a straggler, or somebody else's connection */
+        uint64_t cookie = wire_cookie(g->key.cookie, &p->dst, p->dport, &p->src, p->sport);
+        if (!r->talk || !g->conf->resume_file || p->ack - 1 - (uint32_t)cookie > SAID_MAX) {
+                COUNT(r->count->old, !p->payload.n && !(p->tcp_flags & TCP_FIN)); /* else it is no answer */
+                return;
+        }
+        window_mark(&g->window, pos);
         COUNT(r->count->answers, 1);
         tell(r, &f);
         talk_anew(r->talk, p, dev);
@@ -442,9 +449,10 @@ static void take_frame(struct rx *r, unsigned dev, const struct frame *f)
         case SCAN_FORGED:
                 COUNT(r->count->forged, 1);
                 break;
+        case SCAN_OLD:
+                take_old(r, dev, &p);
+                break;
         case SCAN_NOT_MINE:
-                if (r->talk && g->conf->resume_file)
-                        take_stale(r, dev, &p);
                 break;
         }
         r->packet = NULL;
@@ -554,14 +562,23 @@ static void run(struct rx *r)
         }
 }
 
-/* All that is known of services that were still spoken to; they get their RST if that can be done at once. */
+/* All that is known of services that were still spoken to is told. Connections that are still open, or that
+ * we closed and the peer did not yet, get their RST as the rate allows: what is left open at the far end
+ * would keep the next scan from the same port from seeing that service. */
 static void say_goodbye(struct rx *r)
 {
         uint64_t end_ns = clock_mono_ns() + GOODBYE_NS;
         talk_finish(r->talk);
-        while (talk_waiting(r->talk) && clock_mono_ns() < end_ns) {
+        r->leaving = true;
+        for (bool more = true; more || talk_waiting(r->talk) || r->stuck;) {
                 r->turn_ns = clock_mono_ns();
+                if (r->turn_ns > end_ns || atomic_load_explicit(&r->g->hurry, memory_order_relaxed))
+                        return;
+                more = talk_hang_up(r->talk);
+                send_replies(r, true);
                 send_segments(r, true);
+                if (!r->turns || r->stuck || r->n)
+                        clock_sleep_until(r->turn_ns + NS_PER_MS / 10);
         }
 }
 

@@ -47,6 +47,7 @@ void eng_totals(struct eng *g, struct totals *t)
                 t->frames += get(&c->frames);
                 t->answers += get(&c->answers);
                 t->forged += get(&c->forged);
+                t->old += get(&c->old);
                 t->foreign += get(&c->foreign);
                 for (unsigned k = 0; k < WIRE_NDROPS; k++)
                         t->bad[k] += get(&c->bad[k]);
@@ -269,6 +270,11 @@ static void summary_extra(struct eng *g, const struct totals *t)
         if (t->unresolved)
                 log_say(LOG_INFO, "%llu probes not sent: nobody answered ARP/NDP for their targets",
                         (unsigned long long)t->unresolved);
+        if (t->old)
+                log_say(LOG_INFO,
+                        "%llu times a target answered for a connection from before, of the same ports, and not "
+                        "our probe: it may be open; ask again from another --source-port",
+                        (unsigned long long)t->old);
         if (get(&g->tally.all_open))
                 log_say(LOG_INFO, "%llu host%s on every port: what is open there need not be a service",
                         (unsigned long long)get(&g->tally.all_open),

@@ -431,3 +431,8 @@ void talk_finish(struct talk *t)
         COUNT(t->g->rx_count[t->id].not_reached, ring_fill(&t->later) + t->n_calls);
         session_finish(t->set);
 }
+
+bool talk_hang_up(struct talk *t)
+{
+        return stack_hang_up(t->stack);
+}

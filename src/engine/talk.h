@@ -38,5 +38,6 @@ void talk_anew(struct talk *, const struct pkt *, unsigned dev);
 uint64_t talk_round(struct talk *, uint64_t now_ns, bool behind);
 bool talk_waiting(const struct talk *);                             /* segments want to leave */
 bool talk_next(struct talk *, struct stack_seg *, uint64_t now_ns); /* the next of them */
-void talk_finish(struct talk *); /* time is over: all that is known is told */
+void talk_finish(struct talk *);  /* time is over: all that is known is told */
+bool talk_hang_up(struct talk *); /* then: RSTs for what is still open. False: those were the last */
 #endif

@@ -33,7 +33,7 @@ struct scan_key {
         const struct scan_source *sources; /* every source set in use: what is addressed to us */
         unsigned n_sources;
 };
-enum scan_verdict { SCAN_NOT_MINE, SCAN_FORGED, SCAN_ANSWER };
+enum scan_verdict { SCAN_NOT_MINE, SCAN_FORGED, SCAN_OLD, SCAN_ANSWER };
 struct scan_ops {
         const char *name, *summary;
         uint8_t proto;
@@ -44,7 +44,8 @@ struct scan_ops {
         void (*patch)(struct patch *, const struct probe_template *, const struct target_batch *,
                       struct hash_key, const uint8_t mac[6], uint16_t path, uint32_t now_us);
         /* SCAN_NOT_MINE: not addressed to a source of ours, or no reply to this kind of probe. SCAN_FORGED:
-         * the cookie is wrong. */
+         * the cookie is wrong. SCAN_OLD: an ACK, as who holds a connection of these addresses and ports
+         * answers a SYN (RFC 9293 §3.10.7.4, RFC 5961 §4.2); proven by nothing. */
         enum scan_verdict (*classify)(const struct pkt *, const struct scan_key *, uint32_t now_us,
                                       struct answer *);
 };

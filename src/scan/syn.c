@@ -126,8 +126,11 @@ static enum scan_verdict classify_tcp(const struct pkt *p, const struct scan_key
 {
         bool rst = p->tcp_flags & TCP_RST;
         bool syn_ack = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
-        if ((!rst && !syn_ack) || !is_ours(key, &p->dst, p->dport))
+        bool ack = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK;
+        if ((!rst && !syn_ack && !ack) || !is_ours(key, &p->dst, p->dport))
                 return SCAN_NOT_MINE;
+        if (!rst && !syn_ack)
+                return SCAN_OLD;
         if (p->ack - 1 != (uint32_t)wire_cookie(key->cookie, &p->dst, p->dport, &p->src, p->sport))
                 return SCAN_FORGED;
         /* Field by field: an initializer would clear all first, with a string instruction, at the price of

@@ -67,7 +67,7 @@ uint32_t session_count(
  * engine. */
 uint64_t session_oldest(const struct session_set *, uint64_t (*key)(void *arg, const struct target *),
                         void *arg);
-void session_finish(
-        struct session_set *); /* time is over: reports what is known of each, aborts the connections */
+/* Time is over: reports what is known of each. Their connections are left to stack_hang_up. */
+void session_finish(struct session_set *);
 const char *session_hello_order(void); /* for people: "http, tls, …" */
 #endif

@@ -129,7 +129,8 @@ static void note(struct session_set *set, struct session *s, enum try_end how)
                 hush_note(set, s);
 }
 
-/* Whatever is left of the connection goes: politely where the dialogue came to its end. */
+/* Whatever is left of the connection goes: politely where the dialogue came to its end. At the end of all
+ * stack_hang_up does it, which has patience where RSTs find no room to wait. */
 static void let_go(struct session_set *set, struct session *s, bool politely)
 {
         struct conn *c = s->conn;
@@ -146,7 +147,7 @@ static void let_go(struct session_set *set, struct session *s, bool politely)
         conn_set_app(c, NONE);
         if (politely)
                 conn_close(set->stack, c);
-        else
+        else if (!set->finishing)
                 conn_abort(set->stack, c);
 }
 

@@ -114,6 +114,19 @@ void conn_abort(struct stack *s, struct conn *c)
         tcp_leave(s);
 }
 
+bool stack_hang_up(struct stack *s)
+{
+        s->ending = true;
+        tcp_enter(s);
+        while (s->hung_up < s->conns.touched && tcp_rst_room(s)) {
+                struct conn *c = conn_at(s, ++s->hung_up);
+                if (is_owned(c))
+                        tcp_reset(s, c, CONN_ABORTED);
+        }
+        tcp_leave(s);
+        return s->hung_up < s->conns.touched;
+}
+
 /* ---- what it knows ---- */
 
 uint32_t conn_app(const struct conn *c)

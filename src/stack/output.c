@@ -223,9 +223,14 @@ static bool give_from_queue(struct stack *s, struct stack_seg *out)
 
 /* ---- RSTs ---- */
 
+bool tcp_rst_room(const struct stack *s)
+{
+        return s->rst_tail - s->rst_head < RST_WAITING;
+}
+
 void tcp_rst_later(struct stack *s, const struct stack_open *to, uint32_t seq, uint32_t ack, uint8_t flags)
 {
-        if (s->rst_tail - s->rst_head == RST_WAITING) {
+        if (!tcp_rst_room(s)) {
                 count(&s->count.rsts_forgotten, 1);
                 return;
         }
@@ -274,7 +279,7 @@ static bool give_rst(struct stack *s, struct stack_seg *out)
 bool stack_next(struct stack *s, struct stack_seg *out, uint64_t now_ns)
 {
         tcp_time(s, now_ns);
-        s->rst_turn = !s->rst_turn;
+        s->rst_turn = s->ending || !s->rst_turn;
         if (s->rst_turn)
                 return give_rst(s, out) || give_from_queue(s, out);
         return give_from_queue(s, out) || give_rst(s, out);

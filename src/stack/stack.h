@@ -35,7 +35,7 @@ enum conn_end {
         CONN_RESET,   /* by the peer */
         CONN_REFUSED, /* a RST, or an ICMP error, for a SYN of ours */
         CONN_TIMEOUT, /* no answer to what we sent, SYN or data (RFC 9293 §3.8.3) */
-        CONN_ABORTED  /* conn_abort, stack_free */
+        CONN_ABORTED  /* conn_abort, stack_hang_up, stack_free */
 };
 struct conn_ops { /* up-calls, from inside stack_input, stack_tick and the calls of this page that say so */
         void (*opened)(void *arg, struct conn *); /* three-way handshake done; send now if you like */
@@ -72,6 +72,9 @@ struct conn *stack_connect(struct stack *, const struct stack_open *, uint64_t n
                            enum stack_accept *why);
 /* Each connection that has not ended; the call may end it. */
 void stack_each(struct stack *, void (*call)(void *arg, struct conn *), void *arg);
+/* Resets connections, as many as their RSTs find room to wait; ended (CONN_ABORTED) is called for each. False:
+ * those were the last. Else again, when stack_next has given them. stack_accept is not to be called any more. */
+bool stack_hang_up(struct stack *);
 bool stack_has(const struct stack *,
                const struct stack_open *); /* is there such a connection, TIME-WAIT included? */
 /* A RST for what belongs to nobody (RFC 9293 §3.10.7.1); bounded: past a few thousand waiting ones it is

@@ -180,7 +180,8 @@ struct stack {
         uint32_t fifo_first, fifo_last, fifo_count;
         uint32_t tw_first, tw_last;
         uint32_t limbo; /* through hash_next */
-        unsigned depth; /* calls that may be looking at a connection */
+        uint32_t hung_up; /* connections up to here were reset by stack_hang_up */
+        unsigned depth;   /* calls that may be looking at a connection */
         bool started, ending, rst_turn;
         struct rst *rsts;
         uint32_t rst_head, rst_tail;
@@ -339,6 +340,7 @@ void tcp_rx_drop(struct stack *, struct extra *);
 void tcp_want(struct stack *, struct conn *); /* has something to send, perhaps */
 void tcp_owe_ack(struct stack *, struct conn *);
 void tcp_challenge_ack(struct stack *, struct conn *); /* RFC 5961: at most a few a second */
+bool tcp_rst_room(const struct stack *);
 void tcp_rst_later(struct stack *, const struct stack_open *, uint32_t seq, uint32_t ack, uint8_t flags);
 void tcp_rst_for(struct stack *, const struct pkt *, const struct stack_route *);
 

@@ -4,7 +4,7 @@
 # Conversations and the end of a scan: killed with SIGKILL while it speaks to services and resumed, each port has
 # one record and one banner, whose words may change from time to time; --max-results gives so many ports, each with
 # its banner; Ctrl-C leaves who was not spoken to yet to --resume and does not wait for them; a pool that cannot be
-# had is told.
+# had is told; a scan leaves no connection open at the far end, and what a killed one leaves is told.
 # limit_s: 150
 # patient: yes
 # sanitizers: asan
@@ -33,7 +33,8 @@ told() { # NAME: has each port one record and one banner?
 }
 
 lab_up --far none --no-tun
-# Greets with the time of day and waits for a word that does not come.
+# Greets with the time of day and waits for a word that does not come; from port 5100 on it keeps the connection
+# when the other side is done with it.
 cat >clock.py <<'END'
 import socket, sys, threading, time
 
@@ -52,16 +53,18 @@ def greet(connection):
         try:
             while connection.recv(1000):
                 pass
+            if connection.getsockname()[1] >= 5100:
+                time.sleep(600)
         except OSError:
             pass
 
 
-for port in range(5000, 5060):
-    threading.Thread(target=serve, args=(port,), daemon=port < 5059).start()
+for port in [*range(5000, 5060), *range(5100, 5160)]:
+    threading.Thread(target=serve, args=(port,), daemon=port < 5159).start()
 END
 start "$NET" python3 clock.py
 for ((i = 0; i < 250; i++)); do
-        [ "$(ip netns exec "$NET" ss -Hltn | grep -c ':50[0-5][0-9] ')" = $N ] && break
+        [ "$(ip netns exec "$NET" ss -Hltn | grep -c ':5[01][0-5][0-9] ')" = $((2 * N)) ] && break
         sleep 0.02
 done
 common=(--banners --max-rate-per-host 0 --wait 2)
@@ -100,6 +103,30 @@ trawls --resume state --per-host-connections 32
 wait "$scan"
 check "Ctrl-C: resumed" $? "$(tail -n 1 err)"
 told "Ctrl-C: one record and one banner for each port"
+
+# ---- again at once, from the same port
+left() { # connections that the far end still holds
+        ip netns exec "$NET" ss -Htan 'sport >= 5100' | grep -cv LISTEN
+}
+again=("$FAR" -p5100-5159 "${common[@]}" --rate 1000 --source-port 61000 --no-checkpoint -oL list)
+for turn in first second; do
+        scan "${again[@]}"
+        told "a scan from one port, the $turn: one record and one banner for each port"
+        [ "$(left)" = 0 ]
+        check "the $turn leaves no connection open at the far end" $? "$(left) left"
+done
+rm -f list err
+trawls "${again[@]}"
+for ((i = 0; i < 250 && $(left) < 10; i++)); do
+        sleep 0.01
+done
+kill -9 "$scan"
+wait "$scan" 2>/dev/null
+scan "${again[@]}"
+opens=$(grep -c '^open' list)
+told=$(sed -n 's/^trawl: \([0-9]*\) times a target answered for a connection from before.*/\1/p' err)
+[ "$opens" -lt $N ] && [ "${told:-0}" -ge $((N - opens)) ]
+check "killed, and not resumed: what it left open is told" $? "$opens open, ${told:-none} told"
 
 # ---- a pool that cannot be had
 if [ -z "$SANITIZER" ]; then

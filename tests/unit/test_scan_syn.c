@@ -495,8 +495,8 @@ static void tcp_answers(void **state)
                 {TCP_RST | TCP_ACK, -1, SCAN_FORGED, 0},
                 {TCP_RST, 7, SCAN_FORGED, 0},
                 {TCP_SYN, 0, SCAN_NOT_MINE, 0}, /* simultaneous open */
-                {TCP_ACK, 0, SCAN_NOT_MINE, 0},
-                {TCP_FIN | TCP_ACK, 0, SCAN_NOT_MINE, 0},
+                {TCP_ACK, 0, SCAN_OLD, 0},
+                {TCP_FIN | TCP_ACK, 0, SCAN_OLD, 0},
                 {0, 0, SCAN_NOT_MINE, 0},
         };
         struct answer a;

@@ -587,6 +587,41 @@ static void test_refuse_bound(void **state)
         stack_free(s);
 }
 
+/* Many more than RSTs find room to wait: each gets one, also those that said FIN; none twice. */
+static void test_hang_up(void **state)
+{
+        (void)state;
+        enum { TALKS = 10000 };
+        static uint8_t rsts[TALKS + 1];
+        struct stack *s = begin((struct stack_conf){.max_conns = MANY, .syn_wscale = -1});
+        struct stack_seg out;
+        memset(rsts, 0, sizeof(rsts));
+        for (uint32_t h = 1; h <= TALKS; h++) {
+                assert_int_equal(accept_one(s, h, 80, 1), STACK_ACCEPTED);
+                if (h % 2)
+                        conn_close(s, last_opened);
+        }
+        drain(s, 1);
+        for (uint32_t h = 1; h <= TALKS; h += 4) /* FIN-WAIT-2 */
+                assert_true(input(s, from(h, 80, TCP_ACK, 101, 501), (struct span){0}, 2));
+        unsigned rounds = 0;
+        for (bool more = true; more; rounds++) {
+                more = stack_hang_up(s);
+                while (stack_next(s, &out, 3)) {
+                        assert_true(out.seg.flags & TCP_RST);
+                        rsts[out.seg.dst.lo - 0x0b000000]++;
+                }
+        }
+        assert_true(rounds > 1);
+        for (uint32_t h = 1; h <= TALKS; h++)
+                assert_int_equal(rsts[h], 1);
+        assert_int_equal(ended_as[CONN_ABORTED], TALKS);
+        assert_int_equal(stats(s).conns, 0);
+        assert_int_equal(stats(s).rsts_forgotten, 0);
+        stack_free(s);
+        assert_int_equal(ended_as[CONN_ABORTED], TALKS);
+}
+
 /* ---- turns ---- */
 
 static void test_turns(void **state)
@@ -720,6 +755,7 @@ int main(void)
                                            cmocka_unit_test(test_path_mtu),
                                            cmocka_unit_test(test_refuse),
                                            cmocka_unit_test(test_refuse_bound),
+                                           cmocka_unit_test(test_hang_up),
                                            cmocka_unit_test(test_turns),
                                            cmocka_unit_test(test_wheel),
                                            cmocka_unit_test(test_long_pause)};
