@@ -272,7 +272,8 @@ static void summary_extra(struct eng *g, const struct totals *t)
                         (unsigned long long)t->unresolved);
         if (t->old)
                 log_say(LOG_INFO,
-                        "%llu times a target answered for a connection from before, of the same ports, and not "
+                        "%llu times a target answered for a connection from before, of the same ports, and "
+                        "not "
                         "our probe: it may be open; ask again from another --source-port",
                         (unsigned long long)t->old);
         if (get(&g->tally.all_open))
