@@ -272,9 +272,8 @@ static void summary_extra(struct eng *g, const struct totals *t)
                         (unsigned long long)t->unresolved);
         if (t->old)
                 log_say(LOG_INFO,
-                        "%llu times a target answered for a connection from before, of the same ports, and "
-                        "not "
-                        "our probe: it may be open; ask again from another --source-port",
+                        "%llu times a target answered for a connection from before, of the same ports, "
+                        "and not our probe: it may be open; ask again from another --source-port",
                         (unsigned long long)t->old);
         if (get(&g->tally.all_open))
                 log_say(LOG_INFO, "%llu host%s on every port: what is open there need not be a service",

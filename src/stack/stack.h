@@ -72,8 +72,9 @@ struct conn *stack_connect(struct stack *, const struct stack_open *, uint64_t n
                            enum stack_accept *why);
 /* Each connection that has not ended; the call may end it. */
 void stack_each(struct stack *, void (*call)(void *arg, struct conn *), void *arg);
-/* Resets connections, as many as their RSTs find room to wait; ended (CONN_ABORTED) is called for each. False:
- * those were the last. Else again, when stack_next has given them. stack_accept is not to be called any more. */
+/* Resets connections, as many as their RSTs find room to wait; ended (CONN_ABORTED) is called for each.
+ * False: those were the last. Else again, when stack_next has given them. stack_accept is not to be called
+ * any more. */
 bool stack_hang_up(struct stack *);
 bool stack_has(const struct stack *,
                const struct stack_open *); /* is there such a connection, TIME-WAIT included? */
