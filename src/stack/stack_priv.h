@@ -179,7 +179,7 @@ struct stack {
         uint32_t rx_most;                /* blocks out of order for one connection */
         uint32_t fifo_first, fifo_last, fifo_count;
         uint32_t tw_first, tw_last;
-        uint32_t limbo; /* through hash_next */
+        uint32_t limbo;   /* through hash_next */
         uint32_t hung_up; /* connections up to here were reset by stack_hang_up */
         unsigned depth;   /* calls that may be looking at a connection */
         bool started, ending, rst_turn;
