@@ -315,15 +315,25 @@ int take_answer(struct xdp_md *ctx)
         return close ? send_rst(ctx, &s) : XDP_DROP;
 }
 
+struct ns_common {
+        unsigned int inum;
+} __attribute__((preserve_access_index));
+struct net {
+        struct ns_common ns;
+} __attribute__((preserve_access_index));
 struct net_device {
         int ifindex;
+        struct {
+                struct net *net;
+        } nd_net;
 } __attribute__((preserve_access_index));
 
-/* A far end that takes nothing sent back from here (a veth without NAPI): user space sends the RSTs then. */
+/* A far end that takes nothing sent back from here (a veth without NAPI): user space sends the RSTs then. The
+ * index alone will not do: interfaces of other namespaces have the same ones. */
 SEC("tp_btf/xdp_bulk_tx")
 int BPF_PROG(on_bulk_tx, const struct net_device *dev, int sent, int drops, int err)
 {
-        if (dev->ifindex != (int)conf.ifindex)
+        if (dev->ifindex != (int)conf.ifindex || dev->nd_net.net->ns.inum != conf.netns)
                 return 0;
         if (drops > 0)
                 __sync_fetch_and_add(&shared.rst_lost, (__u64)drops);

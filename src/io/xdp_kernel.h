@@ -53,7 +53,9 @@ struct xdp_rx_conf {  /* constants of the loaded program */
         __u64 k0, k1; /* cookie key */
         __u32 n_sources, n_rings;
         __u32 ifindex;
+        __u32 netns; /* the inode number of the network namespace that ifindex is of */
         __u32 close; /* answer a SYN-ACK with a RST */
+        __u32 pad;
         struct xdp_rx_source sources[XDP_RX_SOURCES];
 };
 struct xdp_rx_shared {

@@ -18,6 +18,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PORTS_MAX = 64, RING_BYTES = 32 << 20, LOOK_NS = 1000000, RTT_MAX_US = 120 * 1000 * 1000 };
@@ -52,11 +53,15 @@ _Static_assert(sizeof(struct xdp_rx) <= XDP_STATE_SIZE, "the row of the table ma
 
 static int fill_conf(struct xdp_rx_conf *k, const struct io_conf *c, unsigned ifindex, struct err *e)
 {
+        struct stat ns;
+        if (stat("/proc/thread-self/ns/net", &ns))
+                return err_set(e, errno, "/proc/thread-self/ns/net: %s", strerror(errno));
         *k = (struct xdp_rx_conf){.k0 = c->cookie->k0,
                                   .k1 = c->cookie->k1,
                                   .n_sources = c->n_ours,
                                   .n_rings = c->n_queues,
                                   .ifindex = ifindex,
+                                  .netns = (__u32)ns.st_ino,
                                   .close = c->close_open};
         if (c->n_ours > XDP_RX_SOURCES || c->n_queues > XDP_RX_RINGS)
                 return err_set(e, 0, "xdp receives for %d source sets and %d threads at most", XDP_RX_SOURCES,
@@ -131,8 +136,9 @@ static int port_load(struct port *p, const struct io_conf *c, bool watch, struct
         bpf_map__set_initial_value(bpf_object__find_map_by_name(p->obj, ".rodata.conf"), &conf, sizeof(conf));
         if (xdp_object_load(p->obj, e))
                 return -1;
-        if (watch)
-                p->watch = bpf_program__attach(bpf_object__find_program_by_name(p->obj, "on_bulk_tx"));
+        if (watch &&
+            !(p->watch = bpf_program__attach(bpf_object__find_program_by_name(p->obj, "on_bulk_tx"))))
+                return err_set(e, errno, "watching which RSTs leave: %s", strerror(errno));
         return 0;
 }
 
