@@ -126,8 +126,7 @@ static enum scan_verdict classify_tcp(const struct pkt *p, const struct scan_key
 {
         bool rst = p->tcp_flags & TCP_RST;
         bool syn_ack = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
-        bool ack = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK;
-        if ((!rst && !syn_ack && !ack) || !is_ours(key, &p->dst, p->dport))
+        if (!(p->tcp_flags & (TCP_RST | TCP_ACK)) || !is_ours(key, &p->dst, p->dport))
                 return SCAN_NOT_MINE;
         if (!rst && !syn_ack)
                 return SCAN_OLD;
