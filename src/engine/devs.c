@@ -151,12 +151,15 @@ static bool owns(const struct dev *d, const struct ip_addr *ip)
         return false;
 }
 
-/* Replies and requests are frames, few of them: they go by plain sockets where probes are made elsewhere. */
+/* Replies and requests are frames: where probes leave by xdp replies do likewise, as far as they come in
+ * numbers; beside afxdp, whose queues are for probes, and for requests there are plain sockets. */
 static const struct io_ops *ops_for(const struct dev *d, const struct io *io)
 {
         bool probes = io >= d->tx && io < d->tx + ENG_TX_MAX;
-        bool for_probes = d->tx_ops == io_by_name("xdp") || d->tx_ops == io_by_name("afxdp");
-        return for_probes && !probes ? io_by_name("afpacket") : d->tx_ops;
+        bool replies = io >= d->reply && io < d->reply + ENG_RX_MAX;
+        if (probes || (d->tx_ops != io_by_name("xdp") && d->tx_ops != io_by_name("afxdp")))
+                return d->tx_ops;
+        return replies && d->tx_ops == io_by_name("xdp") ? &io_xdp_frames_ops : io_by_name("afpacket");
 }
 
 /* PF_RING has a name of its own for the interface ("zc:eth0@2"). */

@@ -17,7 +17,8 @@ enum {
         REPLY_MAX = 128,
         REPLY_BATCH = 32,
         ANSWERS = 256,
-        HELD_NS = 10000000 /* the kernel may keep a frame so long before it shows it */
+        GATHER_NS = 1000000, /* frames that are worth no kick by themselves wait so long for more */
+        HELD_NS = 10000000   /* the kernel may keep a frame so long before it shows it */
 };
 /* Frames that waited so long make probes wait: each answer to one brings three more frames of its
  * conversation. */
@@ -40,6 +41,9 @@ struct rx {
         struct reply *replies; /* ring */
         unsigned head, n;
         unsigned turns;            /* taken from the rate and not used yet */
+        unsigned burst;            /* most frames worth one kick */
+        bool due;                  /* this round sends what there is, however little */
+        uint64_t gathered_ns;      /* when all was sent that there was */
         bool held_up;              /* replies wait for the rate: probes yield */
         uint64_t stuck;            /* one bit per dev: its handle has not let go of all it was given */
         uint64_t turn_ns, wall_ns; /* read once per turn */
@@ -114,7 +118,7 @@ static void hold_up_probes(struct rx *r, bool held_up)
                                   memory_order_relaxed);
 }
 
-/* Kicks what was handed in. A handle whose link is down keeps one burst of it, and gets no more. */
+/* Kicks what was handed in. A handle whose link is down keeps it, and gets no more. */
 static void kick(struct rx *r)
 {
         r->stuck = 0;
@@ -126,6 +130,35 @@ static void kick(struct rx *r)
                 io_tx_kick(io);
                 io->ops->stats(io->st, &s);
                 r->stuck |= (uint64_t)(s.tx_waiting != 0) << d;
+        }
+}
+
+/* Where a kick costs as much as a dozen frames by a socket (`burst` tells), what gathers in a millisecond
+ * goes together. */
+static void begin_round(struct rx *r)
+{
+        r->turn_ns = clock_mono_ns();
+        r->due = r->burst <= ENG_BATCH || r->turn_ns - r->gathered_ns >= GATHER_NS;
+}
+
+static void end_round(struct rx *r, bool sent)
+{
+        if (sent && r->due && !r->n && !(r->talk && talk_waiting(r->talk)))
+                r->gathered_ns = r->turn_ns;
+        r->turns = MIN(r->turns, (unsigned)ENG_BATCH); /* more would come on top of a later window */
+}
+
+static bool worth_a_kick(const struct rx *r, unsigned n, unsigned few)
+{
+        return n >= (r->due ? few : r->burst / 2);
+}
+
+/* Took `got` turns for `want` frames: the others are next, and probes wait for them. */
+static void note_turns(struct rx *r, unsigned got, unsigned want)
+{
+        if (got < want) {
+                r->due = true;
+                r->gathered_ns = 0;
         }
 }
 
@@ -176,43 +209,54 @@ static void put_segment(struct rx *r, const struct stack_seg *s)
 }
 
 /* What conversations want to say. A segment that finds no room is lost, as on the wire, and comes again; the
- * RSTs at the end do not, and wait. */
-static void send_segments(struct rx *r, bool all)
+ * RSTs at the end do not, and wait. A handle that had no room for all of this round has it in the next.
+ * Returns whether any was handed in. */
+static bool send_segments(struct rx *r)
 {
         struct eng *g = r->g;
         struct stack_seg s;
-        while (r->talk && talk_waiting(r->talk) && !r->n && !(r->leaving && r->stuck)) {
-                unsigned sent = 0;
-                if (!r->turns)
-                        r->turns = rate_take_reply(&g->rate, all ? REPLY_BATCH : ENG_BATCH, clock_mono_ns());
+        bool any = false;
+        while (r->talk && !r->n && !(r->leaving && r->stuck) && worth_a_kick(r, talk_waiting(r->talk), 1)) {
+                unsigned sent = 0, want = MIN(talk_waiting(r->talk), r->burst);
+                uint64_t stuck = r->stuck;
+                if (!r->turns) {
+                        r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
+                        note_turns(r, r->turns, want);
+                }
                 hold_up_probes(r, !r->turns);
-                for (; r->turns && talk_next(r->talk, &s, r->turn_ns); r->turns--, sent++)
+                for (; r->turns && sent < r->burst && talk_next(r->talk, &s, r->turn_ns); r->turns--, sent++)
                         put_segment(r, &s);
-                kick(r);
                 if (!sent)
-                        return;
+                        return any;
+                any = true;
+                kick(r);
+                if (r->stuck & ~stuck)
+                        break;
         }
         if (!r->n)
                 hold_up_probes(r, false);
+        return any;
 }
 
 /* Sends what the rate allows now, and never waits: a handle without room must not keep this thread from
  * receiving. While frames keep coming only full batches: a system call for each RST would cost more than all
- * the rest of its way. */
-static void send_replies(struct rx *r, bool all)
+ * the rest of its way. Returns whether any was handed in. */
+static bool send_replies(struct rx *r, bool all)
 {
         struct eng *g = r->g;
+        unsigned before = r->n;
         if (r->stuck)
                 kick(r);
-        while (r->n >= (all ? 1 : REPLY_BATCH)) {
-                unsigned want = MIN(r->n, (unsigned)ENG_BATCH);
+        while (worth_a_kick(r, r->n, all || r->burst > ENG_BATCH ? 1 : REPLY_BATCH)) {
+                unsigned want = MIN(r->n, r->burst);
                 if (!r->turns) {
                         eng_charge_closed(g);
                         r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
                 }
                 hold_up_probes(r, r->turns < want);
+                note_turns(r, r->turns, want);
                 if (!r->turns)
-                        return;
+                        return r->n < before;
                 bool room = true;
                 for (want = MIN(want, r->turns); want && room; want--) {
                         room = hand_in(r);
@@ -223,6 +267,7 @@ static void send_replies(struct rx *r, bool all)
                         break;
         }
         hold_up_probes(r, false);
+        return r->n < before;
 }
 
 static void queue_rst(struct rx *r, unsigned dev, const struct answer *a)
@@ -276,6 +321,7 @@ static void tell(struct rx *r, const struct found *f)
                         return;
                 }
                 clock_sleep_until(clock_mono_ns() + NS_PER_MS);
+                r->due = true;
                 if (!f->heard) /* a banner comes from the middle of a conversation */
                         send_replies(r, true);
         }
@@ -530,12 +576,15 @@ static bool take_burst(struct rx *r, unsigned dev, uint64_t *until_ns)
 static void idle(struct rx *r, struct dev *d, uint64_t now)
 {
         uint64_t until = now + (r->n ? NS_PER_MS / 10 : r->g->n_devs > 1 ? NS_PER_MS : 20 * NS_PER_MS);
+        uint64_t may_ns = r->burst > ENG_BATCH ? r->gathered_ns + GATHER_NS : now;
         if (r->talk)
-                until = MAX(now + NS_PER_MS / 20, MIN(until, talk_waiting(r->talk) ? now : r->talk_ns));
+                until = MAX(now + NS_PER_MS / 20, MIN(until, talk_waiting(r->talk) ? may_ns : r->talk_ns));
         if (r->n) {
                 uint64_t turn_ns = rate_when(&r->g->rate, MIN(r->n, 16u));
                 until = MIN(now + NS_PER_MS, MAX(until, turn_ns));
         }
+        if (r->stuck)
+                until = MIN(until, now + NS_PER_MS);
         bool ended = d->rx_ops && d->rx[r->id].caps.finite;
         if (!d->rx_ops || d->rx_shared || r->n || (!io_rx_wait(&d->rx[r->id], until) && ended))
                 clock_sleep_until(until);
@@ -546,16 +595,18 @@ static void run(struct rx *r)
         struct eng *g = r->g;
         unsigned turn = 0;
         while (!atomic_load_explicit(&g->rx_quit, memory_order_relaxed)) {
-                uint64_t until_ns = r->turn_ns = clock_mono_ns();
                 bool any = false;
+                begin_round(r);
+                uint64_t until_ns = r->turn_ns;
                 r->wall_ns = clock_wall_ns();
                 for (unsigned d = 0; d < g->n_devs; d++)
                         any |= g->devs[d].rx_ops && !g->devs[d].rx_shared && take_burst(r, d, &until_ns);
                 if (r->talk)
                         r->talk_ns = talk_round(r->talk, r->turn_ns, r->behind);
                 caught_up(r, until_ns); /* a clock set back must not settle the future */
-                send_replies(r, !any);
-                send_segments(r, !any);
+                bool sent = send_replies(r, !any);
+                sent |= send_segments(r);
+                end_round(r, sent);
                 if (any)
                         continue;
                 idle(r, &g->devs[turn++ % g->n_devs], r->turn_ns);
@@ -569,14 +620,13 @@ static void say_goodbye(struct rx *r)
 {
         uint64_t end_ns = clock_mono_ns() + GOODBYE_NS;
         talk_finish(r->talk);
-        r->leaving = true;
         for (bool more = true; more || talk_waiting(r->talk) || r->stuck;) {
                 r->turn_ns = clock_mono_ns();
                 if (r->turn_ns > end_ns || atomic_load_explicit(&r->g->hurry, memory_order_relaxed))
                         return;
                 more = talk_hang_up(r->talk);
                 send_replies(r, true);
-                send_segments(r, true);
+                send_segments(r);
                 if (!r->turns || r->stuck || r->n)
                         clock_sleep_until(r->turn_ns + NS_PER_MS / 10);
         }
@@ -588,6 +638,10 @@ void *rx_thread(void *arg)
         struct rx r = {.g = a->eng, .id = a->id, .count = &a->eng->rx_count[a->id]};
         prctl(PR_SET_TIMERSLACK, 1);
         eng_place(a->eng, false, a->id);
+        r.burst = ENG_BATCH;
+        for (unsigned d = 0; d < r.g->n_devs; d++)
+                if (r.g->devs[d].reply[r.id].ops == &io_xdp_frames_ops)
+                        r.burst = MAX(r.burst, (unsigned)r.g->devs[d].reply[r.id].caps.burst);
         r.replies = calloc(REPLY_QUEUE, sizeof(*r.replies));
         struct err e = {.text = "out of memory"};
         bool ready = r.replies && (!r.g->conf->banners || !talk_new(&r.talk, r.g, r.id, tell_heard, &r, &e));
@@ -597,6 +651,8 @@ void *rx_thread(void *arg)
                 log_say(LOG_ERROR, "a receive thread cannot start: %s", e.text);
                 atomic_store(&r.g->stop, STOP_FAILED);
         }
+        r.leaving = r.due = true;
+        send_replies(&r, true); /* that were still gathering */
         if (r.talk)
                 say_goodbye(&r);
         talk_free(r.talk);

@@ -416,9 +416,9 @@ uint64_t talk_round(struct talk *t, uint64_t now_ns, bool behind)
         return MIN(until_ns, stack_deadline(t->stack));
 }
 
-bool talk_waiting(const struct talk *t)
+uint32_t talk_waiting(const struct talk *t)
 {
-        return stack_waiting(t->stack) != 0;
+        return stack_waiting(t->stack);
 }
 
 bool talk_next(struct talk *t, struct stack_seg *s, uint64_t now_ns)

@@ -36,7 +36,7 @@ void talk_anew(struct talk *, const struct pkt *, unsigned dev);
 /* What is due by time. Returns when it wants to be called next. behind: frames wait too long already, so
  * probes are to wait too. */
 uint64_t talk_round(struct talk *, uint64_t now_ns, bool behind);
-bool talk_waiting(const struct talk *);                             /* segments want to leave */
+uint32_t talk_waiting(const struct talk *);                         /* segments want to leave */
 bool talk_next(struct talk *, struct stack_seg *, uint64_t now_ns); /* the next of them */
 void talk_finish(struct talk *);  /* time is over: all that is known is told */
 bool talk_hang_up(struct talk *); /* then: RSTs for what is still open. False: those were the last */

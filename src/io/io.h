@@ -96,6 +96,8 @@ struct io {
 extern const struct io_ops
         *const io_table[]; /* NULL-ended: xdp afxdp afpacket rawip pcap pfring file null loop */
 const struct io_ops *io_by_name(const char *name); /* NULL: unknown */
+/* Not in the table: whole frames by the hundred, beside probes that leave by xdp. */
+extern const struct io_ops io_xdp_frames_ops;
 /* Opens a back-end. 0, or -1 with a message that names the back-end, the interface and the mend (permission:
  * run as root or setcap; no such interface: lists those there are). */
 int io_open(struct io *, const struct io_ops *, const struct io_conf *, struct err *);

@@ -23,6 +23,33 @@ struct xdp_hold {                                                               
 int xdp_hold(struct bpf_program *, struct xdp_hold *, struct err *);
 void xdp_release(struct xdp_hold *);
 
+/* xdp_lane.c */
+#define XDP_TX_FRAMES_MAP "frames"
+enum xdp_makes { XDP_PROBES, XDP_FRAMES };
+struct xdp_lane { /* one loaded program; of probes, all paths whose frames have the same layout */
+        struct xdp_tx_layout layout;
+        struct bpf_object *obj;
+        struct bpf_link *watch[2];
+        bool watched; /* else this kernel cannot tell, and refusals go unseen */
+        struct xdp_hold hold;
+        struct xdp_tx_shared *sh;
+        int fd;
+        unsigned queued; /* frames of the next call, XDP_TX_CALL at most */
+};
+int xdp_lane_open(struct xdp_lane *, enum xdp_makes, const struct xdp_tx_layout *, struct err *);
+void xdp_lane_close(struct xdp_lane *);
+/* Has the kernel make and send what is queued. Positive errno when it could not run at all. */
+int xdp_lane_call(struct xdp_lane *);
+/* So many of them have left, but for those with a bit in sh->back; the others were not reached. */
+unsigned xdp_lane_decided(const struct xdp_lane *);
+struct xdp_way { /* does this interface take frames so? */
+        unsigned ifindex;
+        bool proven, left; /* some were seen to leave; gave up: everything goes through the spare */
+        uint64_t stuck_since_ns;
+};
+/* After each call with anything queued: whether any of it left. NULL: go on; else why this is no way out. */
+const char *xdp_way_judge(struct xdp_way *, bool sent, int code);
+
 /* One handle is one half. */
 struct xdp_state {
         bool rx; /* first member of both halves' state */

@@ -12,7 +12,9 @@
 enum {
         XDP_TX_CALL = 4096, /* patches of one call */
         XDP_TX_PATHS = 256, /* templates */
-        XDP_TX_FRAME = 128  /* longest frame */
+        XDP_TX_FRAME = 128, /* longest probe */
+        XDP_TX_SLOTS = 512, /* frames of user space's own making on their way out; a power of two */
+        XDP_TX_SLOT = 1600  /* the longest of these; an odd number of cache lines */
 };
 struct xdp_patch { /* struct patch of wire.h, as this side sees it; xdp_tx.c checks that they are the same */
         __u64 addrs;     /* IPv4: source, destination */
@@ -38,6 +40,12 @@ struct xdp_tx_shared {
         __u64 back[XDP_TX_CALL / 64]; /* patches that did not leave: refused, or never on their way */
         __u64 templates[XDP_TX_PATHS][XDP_TX_FRAME / 8];
         struct xdp_patch patches[XDP_TX_CALL];
+};
+
+struct xdp_tx_frames { /* the frames of a call are in the slots from `first` on */
+        __u64 first;
+        __u32 len[XDP_TX_SLOTS];
+        __u8 bytes[XDP_TX_SLOTS][XDP_TX_SLOT];
 };
 
 /* ---- receive: answers out of frames ---- */

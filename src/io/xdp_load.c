@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * xdp_load: the kernel-side programs of bpf/ (their object files are part of this one) on their way into the
- * kernel, and the one attachment that transmit needs. Used by xdp_tx.c, xdp_rx.c and
+ * kernel, and the one attachment that transmit needs. Used by xdp_lane.c, xdp_rx.c and
  * shield_tcx.c when they are opened. Invariant: programs, maps and links are held by descriptors only,
  * nothing is pinned, so all of it is gone with the process, however it goes. Reference: libbpf(3), Linux
  * Documentation/bpf/bpf_prog_run.rst.

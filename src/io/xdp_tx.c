@@ -12,17 +12,12 @@
  */
 #include "xdp.h"
 #ifdef HAVE_XDP
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-enum { LAYOUTS_MAX = 8, BATCH = 64 };
-static const uint64_t PATIENCE_NS =
-        NS_PER_S; /* an interface that is up and takes nothing for so long is no way out */
+enum { LAYOUTS_MAX = 8 };
 
 _Static_assert(sizeof(struct patch) == sizeof(struct xdp_patch), "one layout for both sides");
 _Static_assert(offsetof(struct patch, id) == offsetof(struct xdp_patch, id), "one layout for both sides");
@@ -32,107 +27,27 @@ _Static_assert(offsetof(struct patch, mac) == offsetof(struct xdp_patch, mac), "
 _Static_assert(offsetof(struct patch, path) == offsetof(struct xdp_patch, path), "one layout for both sides");
 _Static_assert(offsetof(struct patch, src6) == offsetof(struct xdp_patch, src6), "one layout for both sides");
 
-struct lane { /* one loaded program: all paths whose frames have the same layout */
-        struct xdp_tx_layout layout;
-        struct bpf_object *obj;
-        struct bpf_link *watch[2];
-        bool watched; /* else this kernel cannot tell, and refusals go unseen */
-        struct xdp_hold hold;
-        struct xdp_tx_shared *sh;
-        int fd;
-        unsigned queued;
-};
 struct xdp_tx {
         struct xdp_state half;
         struct io_counters count;
         char name[IFNAMSIZ];
-        unsigned ifindex, n_lanes;
-        struct lane lanes[LAYOUTS_MAX];
+        unsigned n_lanes;
+        struct xdp_lane lanes[LAYOUTS_MAX];
         uint8_t lane_of[XDP_TX_PATHS];
         struct probe_template templates[XDP_TX_PATHS];
         struct io spare;
-        bool proven, left; /* frames were seen to leave; gave up: everything goes through the spare */
-        uint64_t stuck_since_ns;
+        struct xdp_way way;
         char note[160];
         _Atomic(const char *) said;
 };
 
-/* ---- a program for a layout ---- */
-
-static void lane_close(struct lane *l)
-{
-        if (l->sh)
-                munmap(l->sh, sizeof(*l->sh));
-        xdp_release(&l->hold);
-        for (unsigned i = 0; i < ARRAY_LEN(l->watch); i++)
-                bpf_link__destroy(l->watch[i]);
-        bpf_object__close(l->obj);
-        memset(l, 0, sizeof(*l));
-}
-
-static const char *const watchers[2] = {"on_xmit", "on_redirect_err"};
-
-/* Without BTF of the kernel the tracepoints cannot be had; frames are then taken for sent when they were
- * made.
- */
-static int load(struct lane *l, bool watch, struct err *e)
-{
-        l->obj = xdp_object(XDP_TRANSMIT, e);
-        if (!l->obj)
-                return -1;
-        for (unsigned i = 0; i < ARRAY_LEN(l->watch); i++)
-                bpf_program__set_autoload(bpf_object__find_program_by_name(l->obj, watchers[i]), watch);
-        bpf_map__set_initial_value(bpf_object__find_map_by_name(l->obj, ".rodata.layout"), &l->layout,
-                                   sizeof(l->layout));
-        if (xdp_object_load(l->obj, e)) {
-                bpf_object__close(l->obj);
-                l->obj = NULL;
-                return -1;
-        }
-        for (unsigned i = 0; watch && i < ARRAY_LEN(l->watch); i++)
-                l->watch[i] = bpf_program__attach(bpf_object__find_program_by_name(l->obj, watchers[i]));
-        l->watched = l->watch[0] && l->watch[1];
-        return 0;
-}
-
-static int lane_open(struct lane *l, const struct xdp_tx_layout *layout, struct err *e)
-{
-        *l = (struct lane){.layout = *layout, .hold = {-1, -1}};
-        if (load(l, xdp_can_watch(), e))
-                return -1;
-        struct bpf_program *p = bpf_object__find_program_by_name(l->obj, "send_probe");
-        l->fd = bpf_program__fd(p);
-        l->sh = xdp_map_memory(l->obj, ".data.shared", sizeof(*l->sh), e);
-        if (l->sh && !xdp_hold(p, &l->hold, e))
-                return 0;
-        lane_close(l);
-        return -1;
-}
-
 /* ---- calls ---- */
 
-/* Has the kernel make and send what is queued. Positive errno when it could not run at all. */
-static int call(struct lane *l)
-{
-        static const uint8_t blank[XDP_TX_FRAME];
-        struct xdp_tx_shared *sh = l->sh;
-        LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = blank,
-                    .data_size_in = l->layout.len ? l->layout.len : 60, .repeat = (int)l->queued,
-                    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = MIN(l->queued, (unsigned)BATCH));
-        sh->next = sh->flushed = sh->n_back = sh->bulk_err = 0;
-        memset(sh->back, 0, sizeof(sh->back));
-        sh->calling = 1;
-        int rc = bpf_prog_test_run_opts(l->fd, &o);
-        sh->calling = 0;
-        return rc && errno != EINTR ? errno : 0;
-}
-
 /* Moves what has not left to the front, in order. Returns how many did leave. */
-static unsigned settle(struct lane *l)
+static unsigned settle(struct xdp_lane *l)
 {
         struct xdp_tx_shared *sh = l->sh;
-        unsigned reached = (unsigned)MIN(sh->next, (__u64)l->queued), left = 0;
-        unsigned decided = l->watched ? (unsigned)MIN(sh->flushed, (__u64)reached) : reached;
+        unsigned decided = xdp_lane_decided(l), left = 0;
         for (unsigned i = 0; sh->n_back && i < decided; i++)
                 if (sh->back[i / 64] >> (i & 63) & 1)
                         sh->patches[left++] = sh->patches[i];
@@ -168,7 +83,7 @@ static uint64_t frames_left_by(const char *name)
 static void hand_over(struct xdp_tx *x)
 {
         for (unsigned i = 0; i < x->n_lanes; i++) {
-                struct lane *l = &x->lanes[i];
+                struct xdp_lane *l = &x->lanes[i];
                 const struct patch *p = (const struct patch *)l->sh->patches;
                 unsigned done = 0;
                 for (struct frame f; done < l->queued && io_tx_reserve(&x->spare, &f, 1); done++) {
@@ -189,22 +104,8 @@ static void step_down(struct xdp_tx *x, const char *why)
         struct wr w = wr_of(x->note, sizeof(x->note) - 1);
         wr_fmt(&w, "%s takes no frames by xdp (%s): sending by afpacket from here on", x->name, why);
         *w.p = 0;
-        x->left = true;
+        x->way.left = true;
         atomic_store_explicit(&x->said, x->note, memory_order_release);
-}
-
-/* Whether nothing leaves because the link is out for a while, or because this is no way out. */
-static void judge_stuck(struct xdp_tx *x, int code)
-{
-        uint64_t now = clock_mono_ns();
-        if (io_link_look((int)x->ifindex) != IO_LINK_OK)
-                x->stuck_since_ns = 0; /* link.c tells */
-        else if (!x->proven && (code == EOPNOTSUPP || code == ENXIO))
-                step_down(x, strerror(code));
-        else if (!x->stuck_since_ns)
-                x->stuck_since_ns = now;
-        else if (now - x->stuck_since_ns > PATIENCE_NS)
-                step_down(x, code ? strerror(code) : "it has taken none for a second");
 }
 
 static bool counter_moved(const struct xdp_tx *x, uint64_t before)
@@ -218,12 +119,12 @@ static bool counter_moved(const struct xdp_tx *x, uint64_t before)
 }
 
 /* The very first frame, where nobody tells of refusals: has it moved the interface's counter? */
-static void try_one(struct xdp_tx *x, struct lane *l)
+static void try_one(struct xdp_tx *x, struct xdp_lane *l)
 {
         unsigned all = l->queued;
         uint64_t before = frames_left_by(x->name);
         l->queued = 1;
-        int code = call(l);
+        int code = xdp_lane_call(l);
         if (code || !counter_moved(x, before)) {
                 l->queued = all; /* all of it is still here */
                 step_down(x, code ? strerror(code) : "its counter of sent frames does not move");
@@ -232,28 +133,25 @@ static void try_one(struct xdp_tx *x, struct lane *l)
         unsigned sent = settle(l);
         memmove(&l->sh->patches[1 - sent], &l->sh->patches[1], (all - 1) * sizeof(l->sh->patches[0]));
         l->queued = all - sent;
-        x->proven = sent != 0;
+        x->way.proven = sent != 0;
         ctr_add(&x->count.tx, sent);
         ctr_add(&x->count.tx_bytes, (uint64_t)sent * l->layout.len);
 }
 
-static void kick_lane(struct xdp_tx *x, struct lane *l)
+static void kick_lane(struct xdp_tx *x, struct xdp_lane *l)
 {
-        if (!x->proven && !l->watched) {
+        if (!x->way.proven && !l->watched) {
                 try_one(x, l);
                 return;
         }
-        int code = call(l);
+        int code = xdp_lane_call(l);
         unsigned sent = settle(l);
         ctr_add(&x->count.tx, sent);
         ctr_add(&x->count.tx_bytes, (uint64_t)sent * l->layout.len);
         ctr_add(&x->count.tx_again, l->queued);
-        if (sent) {
-                x->proven = true;
-                x->stuck_since_ns = 0;
-        } else if (l->queued) {
-                judge_stuck(x, code ? code : (int)l->sh->bulk_err);
-        }
+        const char *why = xdp_way_judge(&x->way, sent != 0, code ? code : (int)l->sh->bulk_err);
+        if (why)
+                step_down(x, why);
 }
 
 /* ---- the door ---- */
@@ -267,7 +165,7 @@ static bool same_layout(const struct xdp_tx_layout *a, const struct xdp_tx_layou
 int xdp_tx_template(void *st, uint16_t path, const struct probe_template *t, struct err *e)
 {
         struct xdp_tx *x = st;
-        struct xdp_tx_layout y = {.ifindex = x->ifindex,
+        struct xdp_tx_layout y = {.ifindex = x->way.ifindex,
                                   .len = t->len,
                                   .l3 = t->l3,
                                   .l4 = t->l4,
@@ -283,7 +181,7 @@ int xdp_tx_template(void *st, uint16_t path, const struct probe_template *t, str
         if (i == LAYOUTS_MAX)
                 return err_set(e, 0, "xdp holds %d layouts of probes at most", LAYOUTS_MAX);
         if (i == x->n_lanes) {
-                if (lane_open(&x->lanes[i], &y, e))
+                if (xdp_lane_open(&x->lanes[i], XDP_PROBES, &y, e))
                         return -1;
                 x->n_lanes++;
         }
@@ -296,7 +194,7 @@ int xdp_tx_template(void *st, uint16_t path, const struct probe_template *t, str
 unsigned xdp_tx_patch(void *st, const struct patch *p, unsigned n)
 {
         struct xdp_tx *x = st;
-        struct lane *l = &x->lanes[x->lane_of[p->path]];
+        struct xdp_lane *l = &x->lanes[x->lane_of[p->path]];
         unsigned take = MIN(n, XDP_TX_CALL - l->queued);
         memcpy(&l->sh->patches[l->queued], p, take * sizeof(*p));
         l->queued += take;
@@ -306,10 +204,10 @@ unsigned xdp_tx_patch(void *st, const struct patch *p, unsigned n)
 void xdp_tx_kick(void *st)
 {
         struct xdp_tx *x = st;
-        for (unsigned i = 0; i < x->n_lanes && !x->left; i++)
+        for (unsigned i = 0; i < x->n_lanes && !x->way.left; i++)
                 if (x->lanes[i].queued)
                         kick_lane(x, &x->lanes[i]);
-        if (x->left)
+        if (x->way.left)
                 hand_over(x);
         io_tx_kick(&x->spare);
         uint64_t waiting = 0;
@@ -340,12 +238,12 @@ static int try_kernel(struct err *e)
 {
         static const struct xdp_tx_layout nowhere = {
                 .ifindex = INT32_MAX, .len = 74, .l3 = 14, .l4 = 34, .tsval = 60, .family = 4, .ether = 1};
-        struct lane l;
-        if (lane_open(&l, &nowhere, e))
+        struct xdp_lane l;
+        if (xdp_lane_open(&l, XDP_PROBES, &nowhere, e))
                 return -1;
         l.queued = 1;
-        int code = call(&l);
-        lane_close(&l);
+        int code = xdp_lane_call(&l);
+        xdp_lane_close(&l);
         return code ? err_set(e, 0,
                               "this kernel sends no frames from a program (%s); Linux 5.18 is the first that "
                               "does",
@@ -356,7 +254,7 @@ static int try_kernel(struct err *e)
 void xdp_tx_close(struct xdp_tx *x)
 {
         for (unsigned i = 0; i < x->n_lanes; i++)
-                lane_close(&x->lanes[i]);
+                xdp_lane_close(&x->lanes[i]);
         io_close(&x->spare);
 }
 
@@ -365,7 +263,7 @@ int xdp_tx_open(struct xdp_tx *x, const struct io_conf *c, struct io_caps *caps,
         if (io_open(&x->spare, &io_afpacket_ops, c, e))
                 return -1;
         *caps = x->spare.caps;
-        x->ifindex = if_nametoindex(c->name);
+        x->way.ifindex = if_nametoindex(c->name);
         memcpy(x->name, c->name, strnlen(c->name, IFNAMSIZ - 1));
         int bad = caps->link != LINK_ETHER ? err_set(e, 0, "\"%s\" has no Ethernet header", c->name)
                                            : try_kernel(e);

@@ -3,11 +3,14 @@
  * The back-end `xdp` on a veth pair in a namespace of the test's own: every patch handed in arrives once,
  * byte for byte what wire_stamp makes of it; answers are taken only with the right cookie, to the right
  * source, with good sums; what the program does not take is received as a frame; a far end that can take no
- * such frames makes it step down without losing one.
+ * such frames makes it step down without losing one. Whole frames of all lengths likewise, and while the link
+ * is out they wait.
  */
 #include "test_io_ns.h"
 #include "scan/scan.h"
 #include <net/if.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 enum { FRAMES = 50000, BURST = 256 };
 static const uint8_t near_mac[6] = {2, 0, 0, 0, 0, 1}, far_mac[6] = {2, 0, 0, 0, 0, 2};
@@ -32,18 +35,30 @@ static bool xdp_here(void)
                         skip();  \
         } while (0)
 
-static int make_links(void **state)
+static int links_of(unsigned queues)
 {
-        (void)state;
         if (!xdp_here())
                 return 0;
-        run("ip link add tv0 address 02:00:00:00:00:01 numtxqueues 2 numrxqueues 2 type veth peer name tv1 "
+        run("ip link add tv0 address 02:00:00:00:00:01 numtxqueues %u numrxqueues %u type veth peer name tv1 "
             "address "
-            "02:00:00:00:00:02 numtxqueues 2 numrxqueues 2");
+            "02:00:00:00:00:02 numtxqueues %u numrxqueues %u",
+            queues, queues, queues, queues);
         run("for i in tv0 tv1; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; ip link set $i up; done");
         for (int i = 0; i < 200 && system("ip link show tv0 | grep -q LOWER_UP"); i++)
                 usleep(10000);
         return 0;
+}
+
+static int make_links(void **state)
+{
+        (void)state;
+        return links_of(2);
+}
+
+static int make_one_ring(void **state)
+{
+        (void)state;
+        return links_of(1);
 }
 
 static int drop_links(void **state)
@@ -214,6 +229,224 @@ static void test_steps_down(void **state)
         io_close(&rx);
 }
 
+/* ---- transmit of whole frames ---- */
+
+enum { WHOLE = 20000 };
+struct arrived {
+        uint8_t seen[WHOLE];
+        unsigned n;
+};
+
+/* Frame `number`: a SYN, which nobody puts together with its neighbours, with the number in it, of a length
+ * and with bytes behind it that follow from the number. */
+static uint32_t whole_frame(uint8_t *out, size_t cap, uint32_t number)
+{
+        struct wire_hop hop = {.link = LINK_ETHER};
+        struct ip_addr us = ours[0].first, them = {.lo = 0x0a090001, .family = 4};
+        memcpy(hop.us_mac, near_mac, 6);
+        memcpy(hop.them_mac, far_mac, 6);
+        size_t len = 60 + number * 37 % 1455;
+        size_t at = wire_build_tcp(out, cap, &hop, &us, &them, 40000, (uint16_t)(number & 1023), number, 0,
+                                   TCP_SYN, 1024, 64);
+        assert_true(at <= len && len <= cap);
+        for (; at < len; at++)
+                out[at] = (uint8_t)(number + at);
+        return (uint32_t)len;
+}
+
+static void take_whole(struct io *rx, struct arrived *a)
+{
+        struct frame f[64];
+        for (unsigned n; (n = io_rx_burst(rx, f, 64)) > 0; io_rx_done(rx, f, n))
+                for (unsigned i = 0; i < n; i++) {
+                        uint8_t want[2048];
+                        if (f[i].outgoing || f[i].len < 60 || f[i].data[12] != 8)
+                                continue;
+                        uint32_t number = (uint32_t)f[i].data[38] << 24 | (uint32_t)f[i].data[39] << 16 |
+                                          (uint32_t)f[i].data[40] << 8 | f[i].data[41];
+                        assert_true(number < WHOLE);
+                        assert_int_equal(f[i].len, whole_frame(want, sizeof(want), number));
+                        assert_memory_equal(f[i].data, want, f[i].len);
+                        assert_int_equal(a->seen[number]++, 0);
+                        a->n++;
+                }
+}
+
+static void hand_in_whole(struct io *tx, uint32_t first, unsigned n)
+{
+        struct frame f;
+        for (unsigned i = 0; i < n; i++) {
+                assert_int_equal(io_tx_reserve(tx, &f, 1), 1);
+                f.len = whole_frame(f.data, f.cap, first + i);
+                io_tx_commit(tx, &f, 1);
+        }
+}
+
+static uint64_t waiting_of(struct io *io)
+{
+        struct io_stats s = {0};
+        io->ops->stats(io->st, &s);
+        return s.tx_waiting;
+}
+
+/* A few and many at a time; `down`: the link is out in the middle of it. */
+static void send_whole(struct io *tx, struct io *rx, bool down)
+{
+        static struct arrived a;
+        uint64_t until = clock_mono_ns() + 20 * NS_PER_S;
+        memset(&a, 0, sizeof(a));
+        for (uint32_t i = 0, n, k = 0; i < WHOLE; i += n, k++) {
+                n = MIN(1 + k * 7919 % tx->caps.burst, WHOLE - i);
+                bool out = down && k == 20;
+                if (out) {
+                        run("ip link set tv1 down");
+                        n = MIN(300u, tx->caps.burst);
+                }
+                hand_in_whole(tx, i, n);
+                io_tx_kick(tx);
+                if (out) {
+                        assert_int_equal(waiting_of(tx), n);
+                        run("ip link set tv1 up");
+                }
+                for (; waiting_of(tx) && clock_mono_ns() < until; io_tx_kick(tx))
+                        take_whole(rx, &a);
+                take_whole(rx, &a);
+        }
+        assert_int_equal(sent_by(tx), WHOLE);
+        while (a.n < WHOLE && io_rx_wait(rx, clock_mono_ns() + 500 * NS_PER_MS))
+                take_whole(rx, &a);
+        assert_int_equal(a.n, WHOLE);
+}
+
+static void pin_to(unsigned cpu)
+{
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Fills the ring of the far end from another CPU, with frames that nobody looks at. */
+static void *crowd(void *quit)
+{
+        struct io tx;
+        struct err e = {0};
+        struct io_conf c = {.name = "tv0", .tx = true, .n_queues = 1};
+        struct frame f;
+        pin_to(1);
+        if (io_open(&tx, &io_xdp_frames_ops, &c, &e))
+                return NULL;
+        while (!atomic_load((atomic_bool *)quit)) {
+                for (unsigned i = 0; i < 256 && io_tx_reserve(&tx, &f, 1); i++) {
+                        f.len = whole_frame(f.data, f.cap, 0);
+                        f.data[12] = 0x88; /* an Ethernet type for experiments */
+                        f.data[13] = 0xb5;
+                        io_tx_commit(&tx, &f, 1);
+                }
+                io_tx_kick(&tx);
+        }
+        io_close(&tx);
+        return quit; /* not NULL: it ran */
+}
+
+/* Returns how often frames were refused and sent again. */
+static uint64_t whole_frames(const char *rx_name, bool down, bool steps_down)
+{
+        struct io tx, rx;
+        struct io_stats stats = {0};
+        struct err e = {0};
+        struct io_conf c = {.name = "tv0", .tx = true, .n_queues = 1};
+        open_ok(&rx, rx_name,
+                (struct io_conf){.name = "tv1",
+                                 .rx = true,
+                                 .n_queues = 1,
+                                 .ours = (struct io_span[]){{.first = {.lo = 0x0a090001, .family = 4},
+                                                             .last = {.lo = 0x0a090001, .family = 4},
+                                                             .port_last = 65535}},
+                                 .n_ours = 1,
+                                 .cookie = &key,
+                                 .promisc = true});
+        if (io_open(&tx, &io_xdp_frames_ops, &c, &e))
+                fail_msg("%s", e.text);
+        if (tx.caps.burst <= 64)
+                skip(); /* this kernel does not tell what was refused: sockets send it all */
+        send_whole(&tx, &rx, down);
+        tx.ops->stats(tx.st, &stats);
+        assert_int_equal(stats.note != NULL, steps_down);
+        io_close(&tx);
+        io_close(&rx);
+        return stats.tx_again;
+}
+
+static void test_whole_frames(void **state)
+{
+        NEEDS_XDP();
+        whole_frames("xdp", false, false);
+}
+
+static void test_whole_frames_link_down(void **state)
+{
+        NEEDS_XDP();
+        whole_frames("xdp", true, false);
+}
+
+/* One ring for all, and another CPU that fills it: the driver refuses some frames of most calls. */
+static void test_whole_frames_crowded(void **state)
+{
+        atomic_bool quit = false;
+        pthread_t other;
+        void *ran = NULL;
+        uint64_t again = 0;
+        cpu_set_t before;
+        NEEDS_XDP();
+        sched_getaffinity(0, sizeof(before), &before);
+        if (!CPU_ISSET(0, &before) || !CPU_ISSET(1, &before))
+                skip();
+        pin_to(0);
+        assert_int_equal(pthread_create(&other, NULL, crowd, &quit), 0);
+        for (int tries = 0; tries < 20 && !again; tries++)
+                again = whole_frames("xdp", false, false);
+        atomic_store(&quit, true);
+        pthread_join(other, &ran);
+        sched_setaffinity(0, sizeof(before), &before);
+        assert_non_null(ran);
+        if (!again)
+                skip();
+}
+
+/* No NAPI at the far end, so the driver refuses what comes this way. */
+static void test_whole_frames_step_down(void **state)
+{
+        NEEDS_XDP();
+        whole_frames("afpacket", false, true);
+}
+
+/* No frame is larger than what the link, and the sockets beside it, can take. */
+static void test_whole_frames_mtu(void **state)
+{
+        static const uint32_t mtus[] = {68, 1280, 1500, 9000};
+        struct io_conf c = {.name = "tv0", .tx = true, .n_queues = 1};
+        NEEDS_XDP();
+        for (unsigned i = 0; i < ARRAY_LEN(mtus); i++) {
+                struct io tx;
+                struct err e = {0};
+                struct frame f;
+                run("ip link set tv0 mtu %u", mtus[i]);
+                assert_int_equal(io_open(&tx, &io_xdp_frames_ops, &c, &e), 0);
+                for (unsigned n = 1; n <= 100; n += 99) { /* by the socket, and by the program */
+                        for (unsigned k = 0; k < n; k++) {
+                                assert_int_equal(io_tx_reserve(&tx, &f, 1), 1);
+                                assert_int_equal(f.cap, MAX(mtus[i] + 22, (uint32_t)WIRE_PROBE_MAX));
+                                memset(f.data, 0xee, f.cap);
+                                f.len = MIN(f.cap, mtus[i] + 14);
+                                io_tx_commit(&tx, &f, 1);
+                        }
+                        io_tx_kick(&tx);
+                }
+                io_close(&tx);
+        }
+}
+
 /* ---- receive ---- */
 
 struct case_rx {
@@ -339,6 +572,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_transmit, make_links, drop_links),
                 cmocka_unit_test_setup_teardown(test_steps_down, make_links, drop_links),
+                cmocka_unit_test_setup_teardown(test_whole_frames, make_links, drop_links),
+                cmocka_unit_test_setup_teardown(test_whole_frames_link_down, make_links, drop_links),
+                cmocka_unit_test_setup_teardown(test_whole_frames_crowded, make_one_ring, drop_links),
+                cmocka_unit_test_setup_teardown(test_whole_frames_step_down, make_links, drop_links),
+                cmocka_unit_test_setup_teardown(test_whole_frames_mtu, make_links, drop_links),
                 cmocka_unit_test_setup_teardown(test_receive, make_links, drop_links),
         };
         enter_namespace();
