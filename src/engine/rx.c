@@ -17,6 +17,8 @@ enum {
         REPLY_MAX = 128,
         REPLY_BATCH = 32,
         ANSWERS = 256,
+        FULL_NS = 5000000,   /* a handle without room has some again within this, or its link is out */
+        LATE_NS = 1000000,   /* frames that left so long after their turn are charged once more */
         GATHER_NS = 1000000, /* frames that are worth no kick by themselves wait so long for more */
         HELD_NS = 10000000   /* the kernel may keep a frame so long before it shows it */
 };
@@ -25,7 +27,7 @@ enum {
 enum { BEHIND_NS = 30000000 };
 enum { SAID_MAX = 1 << 16 /* bytes of ours in one connection; by chance an ACK looks so once in 65,536 */ };
 enum { HEARD_MAX = 128 << 20 /* bytes of banners the writer has not taken yet */ };
-static const uint64_t GOODBYE_NS = 2 * NS_PER_S;
+static const uint64_t GOODBYE_NS = 2 * NS_PER_S, LAST_NS = 10 * NS_PER_MS;
 
 struct reply {
         uint8_t bytes[REPLY_MAX];
@@ -40,14 +42,16 @@ struct rx {
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
-        unsigned turns;            /* taken from the rate and not used yet */
-        unsigned burst;            /* most frames worth one kick */
-        bool due;                  /* this round sends what there is, however little */
-        uint64_t gathered_ns;      /* when all was sent that there was */
-        bool held_up;              /* replies wait for the rate: probes yield */
-        uint64_t stuck;            /* one bit per dev: its handle has not let go of all it was given */
-        uint64_t turn_ns, wall_ns; /* read once per turn */
-        uint64_t now_ns;           /* when the answer at hand arrived, as well as it is known */
+        unsigned turns;                 /* taken from the rate and not used yet */
+        unsigned burst;                 /* most frames worth one kick */
+        bool due;                       /* this round sends what there is, however little */
+        uint64_t gathered_ns;           /* when all was sent that there was */
+        bool held_up;                   /* replies wait for the rate: probes yield */
+        uint64_t stuck;                 /* one bit per dev: its handle has not let go of all it was given */
+        uint64_t stuck_ns;              /* when the last of them became so */
+        uint64_t waiting[ENG_DEVS_MAX]; /* frames it holds */
+        uint64_t turn_ns, wall_ns;      /* read once per turn */
+        uint64_t now_ns;                /* when the answer at hand arrived, as well as it is known */
         uint64_t caught_up_ns;
         bool behind;  /* frames come faster than they are taken */
         bool gave_up; /* left with an answer in hand: nothing is caught up any more */
@@ -121,6 +125,8 @@ static void hold_up_probes(struct rx *r, bool held_up)
 /* Kicks what was handed in. A handle whose link is down keeps it, and gets no more. */
 static void kick(struct rx *r)
 {
+        uint64_t was = r->stuck;
+        bool late = was && r->turn_ns - r->stuck_ns > LATE_NS;
         r->stuck = 0;
         for (unsigned d = 0; d < r->g->n_devs; d++) {
                 struct io *io = &r->g->devs[d].reply[r->id];
@@ -130,7 +136,12 @@ static void kick(struct rx *r)
                 io_tx_kick(io);
                 io->ops->stats(io->st, &s);
                 r->stuck |= (uint64_t)(s.tx_waiting != 0) << d;
+                if (late && was >> d & 1 && s.tx_waiting < r->waiting[d])
+                        rate_charge(&r->g->rate, r->waiting[d] - s.tx_waiting);
+                r->waiting[d] = s.tx_waiting;
         }
+        if (r->stuck & ~was)
+                r->stuck_ns = r->turn_ns;
 }
 
 /* Where a kick costs as much as a dozen frames by a socket (`burst` tells), what gathers in a millisecond
@@ -208,17 +219,21 @@ static void put_segment(struct rx *r, const struct stack_seg *s)
         COUNT(*(out ? &r->count->replies_dropped : &r->count->segments), 1);
 }
 
+static bool is_full(const struct rx *r)
+{
+        return r->stuck && (r->leaving || r->turn_ns - r->stuck_ns < FULL_NS);
+}
+
 /* What conversations want to say. A segment that finds no room is lost, as on the wire, and comes again; the
- * RSTs at the end do not, and wait. A handle that had no room for all of this round has it in the next.
- * Returns whether any was handed in. */
+ * RSTs at the end do not, and wait. While a handle is only full, all of them do. Returns whether any was
+ * handed in. */
 static bool send_segments(struct rx *r)
 {
         struct eng *g = r->g;
         struct stack_seg s;
         bool any = false;
-        while (r->talk && !r->n && !(r->leaving && r->stuck) && worth_a_kick(r, talk_waiting(r->talk), 1)) {
+        while (r->talk && !r->n && !is_full(r) && worth_a_kick(r, talk_waiting(r->talk), 1)) {
                 unsigned sent = 0, want = MIN(talk_waiting(r->talk), r->burst);
-                uint64_t stuck = r->stuck;
                 if (!r->turns) {
                         r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
                         note_turns(r, r->turns, want);
@@ -230,8 +245,6 @@ static bool send_segments(struct rx *r)
                         return any;
                 any = true;
                 kick(r);
-                if (r->stuck & ~stuck)
-                        break;
         }
         if (!r->n)
                 hold_up_probes(r, false);
@@ -239,22 +252,23 @@ static bool send_segments(struct rx *r)
 }
 
 /* Sends what the rate allows now, and never waits: a handle without room must not keep this thread from
- * receiving. While frames keep coming only full batches: a system call for each RST would cost more than all
- * the rest of its way. Returns whether any was handed in. */
+ * receiving. While frames keep coming only full batches, or what has gathered: a system call for each RST
+ * would cost more than all the rest of its way. Returns whether any was handed in. */
 static bool send_replies(struct rx *r, bool all)
 {
         struct eng *g = r->g;
         unsigned before = r->n;
         if (r->stuck)
                 kick(r);
-        while (worth_a_kick(r, r->n, all || r->burst > ENG_BATCH ? 1 : REPLY_BATCH)) {
+        bool others = r->talk && talk_waiting(r->talk); /* that come after these */
+        while (worth_a_kick(r, r->n, all || others || r->held_up || r->burst > ENG_BATCH ? 1 : REPLY_BATCH)) {
                 unsigned want = MIN(r->n, r->burst);
                 if (!r->turns) {
                         eng_charge_closed(g);
                         r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
+                        note_turns(r, r->turns, want);
                 }
                 hold_up_probes(r, r->turns < want);
-                note_turns(r, r->turns, want);
                 if (!r->turns)
                         return r->n < before;
                 bool room = true;
@@ -632,6 +646,20 @@ static void say_goodbye(struct rx *r)
         }
 }
 
+/* Those that were still gathering, or waiting for their turn. */
+static void send_last_replies(struct rx *r)
+{
+        uint64_t end_ns = clock_mono_ns() + LAST_NS;
+        r->leaving = r->due = true;
+        do {
+                r->turn_ns = clock_mono_ns();
+                send_replies(r, true);
+                if (r->n || r->stuck)
+                        clock_sleep_until(r->turn_ns + NS_PER_MS / 10);
+        } while ((r->n || r->stuck) && r->turn_ns < end_ns &&
+                 !atomic_load_explicit(&r->g->hurry, memory_order_relaxed));
+}
+
 void *rx_thread(void *arg)
 {
         const struct tx_arg *a = arg;
@@ -651,8 +679,7 @@ void *rx_thread(void *arg)
                 log_say(LOG_ERROR, "a receive thread cannot start: %s", e.text);
                 atomic_store(&r.g->stop, STOP_FAILED);
         }
-        r.leaving = r.due = true;
-        send_replies(&r, true); /* that were still gathering */
+        send_last_replies(&r);
         if (r.talk)
                 say_goodbye(&r);
         talk_free(r.talk);

@@ -10,9 +10,9 @@
 #include "send.h"
 
 enum {
-        /* A turn is never longer than what may leave in CHUNK_NS. Frames in our hands, and RSTs that follow a
-         * turn from below and are charged after it, come on top of the window that is promised (rate.c): no
-         * more of them than in HELD_NS. */
+        /* A turn is waited for until it is what may leave in CHUNK_NS, no longer. Frames in our hands, and
+         * RSTs that follow a turn from below and are charged after it, come on top of the window that is
+         * promised (rate.c): no more of them than in HELD_NS. */
         CHUNK_NS = 500000,
         HELD_NS = 250000,
         CHUNK_MAX = 4096,

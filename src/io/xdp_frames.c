@@ -22,7 +22,7 @@ enum {
         WORTH = 16,      /* frames; fewer leave by the spare */
         HEADERS = 14 + 8 /* Ethernet, two VLAN tags: what the spare lends beyond the MTU */
 };
-static const uint64_t REST_NS = NS_PER_MS; /* after a call that nothing left by */
+static const uint64_t REST_NS = NS_PER_MS; /* after a call by which little left */
 
 struct xdp_frames {
         struct xdp_lane lane;
@@ -31,7 +31,7 @@ struct xdp_frames {
         bool by_spare;               /* the slots lent last are the spare's */
         atomic_bool by_spare_only;   /* that is how it is from here on */
         struct xdp_way way;
-        uint64_t refused_ns; /* when a call found no room for any frame; 0: the last one did */
+        uint64_t refused_ns; /* when a call found room for less than half; 0: the last one did for more */
         struct io_counters count;
         struct io spare;
 };
@@ -152,9 +152,12 @@ static void send_slots(struct xdp_frames *x)
                 code = (int)x->lane.sh->bulk_err;
         ctr_add(&x->count.tx_again, x->lane.queued - sent);
         x->way.left = xdp_way_judge(&x->way, sent != 0, code) != NULL;
-        x->refused_ns = sent ? 0 : clock_mono_ns();
+        x->refused_ns = sent >= x->lane.queued / 2 ? 0 : clock_mono_ns();
         atomic_store_explicit(&x->by_spare_only, x->way.left, memory_order_relaxed);
-        if (x->way.left || (!sent && code == EMSGSIZE)) /* the MTU has become smaller: the spare tells */
+        bool too_long = !sent && code == EMSGSIZE; /* the MTU has become smaller: the spare tells */
+        if (too_long)
+                x->refused_ns = x->way.stuck_since_ns = 0;
+        if (x->way.left || too_long)
                 hand_over(x);
 }
 
