@@ -45,7 +45,8 @@ struct rx {
         unsigned turns;                 /* taken from the rate and not used yet */
         unsigned burst;                 /* most frames worth one kick */
         bool due;                       /* this round sends what there is, however little */
-        uint64_t gathered_ns;           /* when all was sent that there was */
+        bool lacking;                   /* turns, the last time some were taken */
+        uint64_t gathered_ns;           /* when the last such round was */
         bool held_up;                   /* replies wait for the rate: probes yield */
         uint64_t stuck;                 /* one bit per dev: its handle has not let go of all it was given */
         uint64_t stuck_ns;              /* when the last of them became so */
@@ -154,8 +155,9 @@ static void begin_round(struct rx *r)
 
 static void end_round(struct rx *r, bool sent)
 {
-        if (sent && r->due && !r->n && !(r->talk && talk_waiting(r->talk)))
+        if (sent && r->due)
                 r->gathered_ns = r->turn_ns;
+        r->lacking &= r->n || (r->talk && talk_waiting(r->talk));
         r->turns = MIN(r->turns, (unsigned)ENG_BATCH); /* more would come on top of a later window */
 }
 
@@ -164,13 +166,11 @@ static bool worth_a_kick(const struct rx *r, unsigned n, unsigned few)
         return n >= (r->due ? few : r->burst / 2);
 }
 
-/* Took `got` turns for `want` frames: the others are next, and probes wait for them. */
-static void note_turns(struct rx *r, unsigned got, unsigned want)
+/* As many turns for replies as there are, up to `want`. */
+static void take_turns(struct rx *r, unsigned want)
 {
-        if (got < want) {
-                r->due = true;
-                r->gathered_ns = 0;
-        }
+        r->turns = rate_take_reply(&r->g->rate, want, clock_mono_ns());
+        r->lacking = r->turns < want;
 }
 
 static struct wire_hop hop_back(const struct eng *g, unsigned dev, const uint8_t them_mac[6])
@@ -229,15 +229,12 @@ static bool is_full(const struct rx *r)
  * handed in. */
 static bool send_segments(struct rx *r)
 {
-        struct eng *g = r->g;
         struct stack_seg s;
         bool any = false;
         while (r->talk && !r->n && !is_full(r) && worth_a_kick(r, talk_waiting(r->talk), 1)) {
                 unsigned sent = 0, want = MIN(talk_waiting(r->talk), r->burst);
-                if (!r->turns) {
-                        r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
-                        note_turns(r, r->turns, want);
-                }
+                if (!r->turns)
+                        take_turns(r, want);
                 hold_up_probes(r, !r->turns);
                 for (; r->turns && sent < r->burst && talk_next(r->talk, &s, r->turn_ns); r->turns--, sent++)
                         put_segment(r, &s);
@@ -245,9 +242,11 @@ static bool send_segments(struct rx *r)
                         return any;
                 any = true;
                 kick(r);
+                if (r->lacking && !r->turns) /* those that trickle in now gather, too */
+                        break;
         }
         if (!r->n)
-                hold_up_probes(r, false);
+                hold_up_probes(r, r->lacking && r->talk && talk_waiting(r->talk));
         return any;
 }
 
@@ -265,8 +264,7 @@ static bool send_replies(struct rx *r, bool all)
                 unsigned want = MIN(r->n, r->burst);
                 if (!r->turns) {
                         eng_charge_closed(g);
-                        r->turns = rate_take_reply(&g->rate, want, clock_mono_ns());
-                        note_turns(r, r->turns, want);
+                        take_turns(r, want);
                 }
                 hold_up_probes(r, r->turns < want);
                 if (!r->turns)
@@ -277,10 +275,10 @@ static bool send_replies(struct rx *r, bool all)
                         r->turns -= room;
                 }
                 kick(r);
-                if (!room)
+                if (!room || (r->lacking && !r->turns))
                         break;
         }
-        hold_up_probes(r, false);
+        hold_up_probes(r, r->lacking && r->n);
         return r->n < before;
 }
 
