@@ -42,7 +42,9 @@ double rate_pps(const struct rate *);
 unsigned rate_take(struct rate *, unsigned want, uint64_t now_ns);
 /* The same for those who send only when there is something to answer: time they did not use is no stall. */
 unsigned rate_take_reply(struct rate *, unsigned want, uint64_t now_ns);
-void rate_charge(struct rate *, uint64_t frames);         /* these have left below us already */
+void rate_charge(struct rate *, uint64_t frames); /* these have left below us already */
+/* These leave only now, long after their turn: they count in this window. */
+void rate_charge_late(struct rate *, uint64_t frames, uint64_t now_ns);
 uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
 void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
 

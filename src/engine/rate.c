@@ -90,6 +90,17 @@ void rate_charge(struct rate *r, uint64_t frames)
         atomic_fetch_add_explicit(&r->due, frames * per, memory_order_relaxed);
 }
 
+void rate_charge_late(struct rate *r, uint64_t frames, uint64_t now_ns)
+{
+        uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
+        uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per), to;
+        uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
+        do {
+                to = MAX(due, now > lag ? now - lag : 0) + frames * per;
+        } while (!atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
+                                                        memory_order_relaxed));
+}
+
 uint64_t rate_when(const struct rate *r, unsigned frames)
 {
         struct rate *w = (struct rate *)r;

@@ -17,8 +17,7 @@ enum {
         REPLY_MAX = 128,
         REPLY_BATCH = 32,
         ANSWERS = 256,
-        FULL_NS = 5000000,   /* a handle without room has some again within this, or its link is out */
-        LATE_NS = 1000000,   /* frames that left so long after their turn are charged once more */
+        FULL_NS = 5000000,   /* a handle that is only full has room again within this, mostly */
         GATHER_NS = 1000000, /* frames that are worth no kick by themselves wait so long for more */
         HELD_NS = 10000000   /* the kernel may keep a frame so long before it shows it */
 };
@@ -42,21 +41,21 @@ struct rx {
         struct counters *count;
         struct reply *replies; /* ring */
         unsigned head, n;
-        unsigned turns;                 /* taken from the rate and not used yet */
-        unsigned burst;                 /* most frames worth one kick */
-        bool due;                       /* this round sends what there is, however little */
-        bool lacking;                   /* turns, the last time some were taken */
-        uint64_t gathered_ns;           /* when the last such round was */
-        bool held_up;                   /* replies wait for the rate: probes yield */
-        uint64_t stuck;                 /* one bit per dev: its handle has not let go of all it was given */
-        uint64_t stuck_ns;              /* when the last of them became so */
-        uint64_t waiting[ENG_DEVS_MAX]; /* frames it holds */
-        uint64_t turn_ns, wall_ns;      /* read once per turn */
-        uint64_t now_ns;                /* when the answer at hand arrived, as well as it is known */
+        unsigned turns;                  /* taken from the rate and not used yet */
+        unsigned burst;                  /* most frames worth one kick */
+        bool due;                        /* this round sends what there is, however little */
+        bool lacking;                    /* turns, the last time some were taken */
+        uint64_t gathered_ns;            /* when the last such round was */
+        bool held_up;                    /* replies wait for the rate: probes yield */
+        uint64_t stuck;                  /* one bit per dev: its handle has not let go of all it was given */
+        uint64_t stuck_ns[ENG_DEVS_MAX]; /* since when */
+        uint64_t waiting[ENG_DEVS_MAX];  /* frames it holds */
+        uint64_t turn_ns, wall_ns;       /* read once per turn */
+        uint64_t now_ns;                 /* when the answer at hand arrived, as well as it is known */
         uint64_t caught_up_ns;
         bool behind;  /* frames come faster than they are taken */
         bool gave_up; /* left with an answer in hand: nothing is caught up any more */
-        bool leaving; /* say_goodbye */
+        bool leaving; /* what is left to say is said now */
 };
 
 bool eng_closes_below(const struct eng *g)
@@ -126,8 +125,7 @@ static void hold_up_probes(struct rx *r, bool held_up)
 /* Kicks what was handed in. A handle whose link is down keeps it, and gets no more. */
 static void kick(struct rx *r)
 {
-        uint64_t was = r->stuck;
-        bool late = was && r->turn_ns - r->stuck_ns > LATE_NS;
+        uint64_t was = r->stuck, now = clock_mono_ns();
         r->stuck = 0;
         for (unsigned d = 0; d < r->g->n_devs; d++) {
                 struct io *io = &r->g->devs[d].reply[r->id];
@@ -137,12 +135,12 @@ static void kick(struct rx *r)
                 io_tx_kick(io);
                 io->ops->stats(io->st, &s);
                 r->stuck |= (uint64_t)(s.tx_waiting != 0) << d;
-                if (late && was >> d & 1 && s.tx_waiting < r->waiting[d])
-                        rate_charge(&r->g->rate, r->waiting[d] - s.tx_waiting);
+                if (!(was >> d & 1))
+                        r->stuck_ns[d] = now;
+                else if (now - r->stuck_ns[d] > FULL_NS && s.tx_waiting < r->waiting[d])
+                        rate_charge_late(&r->g->rate, r->waiting[d] - s.tx_waiting, now);
                 r->waiting[d] = s.tx_waiting;
         }
-        if (r->stuck & ~was)
-                r->stuck_ns = r->turn_ns;
 }
 
 /* Where a kick costs as much as a dozen frames by a socket (`burst` tells), what gathers in a millisecond
@@ -219,9 +217,14 @@ static void put_segment(struct rx *r, const struct stack_seg *s)
         COUNT(*(out ? &r->count->replies_dropped : &r->count->segments), 1);
 }
 
+/* Is a handle only full? One whose link is out, or that has been full for long, holds nobody up. */
 static bool is_full(const struct rx *r)
 {
-        return r->stuck && (r->leaving || r->turn_ns - r->stuck_ns < FULL_NS);
+        bool any = false;
+        for (unsigned d = 0; r->stuck >> d && d < r->g->n_devs; d++)
+                any |= r->stuck >> d & 1 && !eng_link_out(r->g, &r->g->devs[d]) &&
+                       (r->leaving || r->turn_ns < r->stuck_ns[d] + FULL_NS);
+        return any;
 }
 
 /* What conversations want to say. A segment that finds no room is lost, as on the wire, and comes again; the
@@ -246,7 +249,7 @@ static bool send_segments(struct rx *r)
                         break;
         }
         if (!r->n)
-                hold_up_probes(r, r->lacking && r->talk && talk_waiting(r->talk));
+                hold_up_probes(r, r->lacking && !r->turns && r->talk && talk_waiting(r->talk));
         return any;
 }
 
@@ -278,7 +281,7 @@ static bool send_replies(struct rx *r, bool all)
                 if (!room || (r->lacking && !r->turns))
                         break;
         }
-        hold_up_probes(r, r->lacking && r->n);
+        hold_up_probes(r, r->lacking && !r->turns && r->n);
         return r->n < before;
 }
 
@@ -644,7 +647,7 @@ static void say_goodbye(struct rx *r)
         }
 }
 
-/* Those that were still gathering, or waiting for their turn. */
+/* Those that were still gathering, and those that get a turn soon. */
 static void send_last_replies(struct rx *r)
 {
         uint64_t end_ns = clock_mono_ns() + LAST_NS;
@@ -681,6 +684,7 @@ void *rx_thread(void *arg)
         if (r.talk)
                 say_goodbye(&r);
         talk_free(r.talk);
+        COUNT(r.count->replies_dropped, r.n);
         hold_up_probes(&r, false);
         free(r.replies);
         return NULL;

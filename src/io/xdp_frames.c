@@ -22,7 +22,7 @@ enum {
         WORTH = 16,      /* frames; fewer leave by the spare */
         HEADERS = 14 + 8 /* Ethernet, two VLAN tags: what the spare lends beyond the MTU */
 };
-static const uint64_t REST_NS = NS_PER_MS; /* after a call by which little left */
+static const uint64_t REST_NS = NS_PER_MS / 2; /* after a call by which little left */
 
 struct xdp_frames {
         struct xdp_lane lane;

@@ -180,6 +180,20 @@ static void closes_from_below_keep_their_share(void **state)
         assert_in_range(atomic_load(&flood_closed), 1000, (uint64_t)most + 1);
 }
 
+/* 512 frames waited for a link; when they leave the bucket is full, and they are part of the window they
+ * leave in, not on top of it. */
+static void frames_that_leave_late_count_then(void **state)
+{
+        struct rate r;
+        uint64_t t = START_NS + NS_PER_S, sum = 512;
+        (void)state;
+        rate_init(&r, 300000, START_NS);
+        rate_charge_late(&r, 512, t);
+        for (uint64_t at = t; at < t + 10 * NS_PER_MS; at += 100000)
+                sum += rate_take(&r, 1u << 30, at);
+        assert_in_range(sum, 2950, 3450); /* 1.15 of 10 ms */
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -189,6 +203,7 @@ int main(void)
                 cmocka_unit_test(room_is_kept_for_a_rst_from_below),
                 cmocka_unit_test(when_is_the_moment_that_take_grants),
                 cmocka_unit_test(threads_share_one_bucket),
+                cmocka_unit_test(frames_that_leave_late_count_then),
                 cmocka_unit_test(closes_from_below_keep_their_share),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
