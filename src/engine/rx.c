@@ -221,7 +221,7 @@ static void put_segment(struct rx *r, const struct stack_seg *s)
 static bool is_full(const struct rx *r)
 {
         bool any = false;
-        for (unsigned d = 0; r->stuck >> d && d < r->g->n_devs; d++)
+        for (unsigned d = 0; r->stuck && d < r->g->n_devs; d++)
                 any |= r->stuck >> d & 1 && !eng_link_out(r->g, &r->g->devs[d]) &&
                        (r->leaving || r->turn_ns < r->stuck_ns[d] + FULL_NS);
         return any;

@@ -40,8 +40,12 @@ int xdp_lane_open(struct xdp_lane *, enum xdp_makes, const struct xdp_tx_layout 
 void xdp_lane_close(struct xdp_lane *);
 /* Has the kernel make and send what is queued. Positive errno when it could not run at all. */
 int xdp_lane_call(struct xdp_lane *);
-/* So many of them have left, but for those with a bit in sh->back; the others were not reached. */
+/* So many of them have left, but for those that were refused; the others were not reached. */
 unsigned xdp_lane_decided(const struct xdp_lane *);
+static inline bool xdp_lane_refused(const struct xdp_lane *l, unsigned i)
+{
+        return l->sh->back[i / 64] >> (i & 63) & 1;
+}
 struct xdp_way { /* does this interface take frames so? */
         unsigned ifindex;
         bool proven, left; /* some were seen to leave; gave up: everything goes through the spare */

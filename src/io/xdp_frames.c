@@ -29,7 +29,6 @@ struct xdp_frames {
         struct xdp_tx_frames *slots; /* NULL: all goes through the spare */
         struct txq q;                /* over these slots */
         bool by_spare;               /* the slots lent last are the spare's */
-        atomic_bool by_spare_only;   /* that is how it is from here on */
         struct xdp_way way;
         uint64_t refused_ns; /* when a call found room for less than half; 0: the last one did for more */
         struct io_counters count;
@@ -84,8 +83,6 @@ static void frames_stats(void *st, struct io_stats *s)
 {
         struct xdp_frames *x = st;
         io_counters_with_spare(&x->count, &x->spare, s);
-        if (atomic_load_explicit(&x->by_spare_only, memory_order_relaxed))
-                s->note = "replies leave by afpacket";
 }
 
 static unsigned frames_reserve(void *st, struct frame *f, unsigned n)
@@ -115,11 +112,6 @@ static void hand_over(struct xdp_frames *x)
         }
 }
 
-static bool refused(const struct xdp_tx_shared *sh, unsigned i)
-{
-        return sh->back[i / 64] >> (i & 63) & 1;
-}
-
 /* From the last that was decided about to the first, so that none is written over before it was moved.
  * Returns how many have left. */
 static unsigned settle(struct xdp_frames *x)
@@ -128,7 +120,7 @@ static unsigned settle(struct xdp_frames *x)
         uint64_t bytes = 0;
         for (unsigned i = decided; i--;) {
                 uint32_t at = txq_place(&x->q, x->q.sent + i);
-                if (!refused(x->lane.sh, i)) {
+                if (!xdp_lane_refused(&x->lane, i)) {
                         bytes += x->q.len[at];
                         continue;
                 }
@@ -153,7 +145,6 @@ static void send_slots(struct xdp_frames *x)
         ctr_add(&x->count.tx_again, x->lane.queued - sent);
         x->way.left = xdp_way_judge(&x->way, sent != 0, code) != NULL;
         x->refused_ns = sent >= x->lane.queued / 2 ? 0 : clock_mono_ns();
-        atomic_store_explicit(&x->by_spare_only, x->way.left, memory_order_relaxed);
         bool too_long = !sent && code == EMSGSIZE; /* the MTU has become smaller: the spare tells */
         if (too_long)
                 x->refused_ns = x->way.stuck_since_ns = 0;

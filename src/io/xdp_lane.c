@@ -72,9 +72,9 @@ int xdp_lane_call(struct xdp_lane *l)
 {
         static const uint8_t blank[XDP_TX_FRAME];
         struct xdp_tx_shared *sh = l->sh;
-        LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = blank,
-                    .data_size_in = l->layout.len ? l->layout.len : 60, .repeat = (int)l->queued,
-                    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = MIN(l->queued, (unsigned)BATCH));
+        LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = blank, .data_size_in = l->layout.len,
+                    .repeat = (int)l->queued, .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+                    .batch_size = MIN(l->queued, (unsigned)BATCH));
         sh->next = sh->flushed = sh->n_back = sh->bulk_err = 0;
         memset(sh->back, 0, sizeof(sh->back));
         sh->calling = 1;

@@ -49,7 +49,7 @@ static unsigned settle(struct xdp_lane *l)
         struct xdp_tx_shared *sh = l->sh;
         unsigned decided = xdp_lane_decided(l), left = 0;
         for (unsigned i = 0; sh->n_back && i < decided; i++)
-                if (sh->back[i / 64] >> (i & 63) & 1)
+                if (xdp_lane_refused(l, i))
                         sh->patches[left++] = sh->patches[i];
         memmove(&sh->patches[left], &sh->patches[decided], (l->queued - decided) * sizeof(sh->patches[0]));
         left += l->queued - decided;

@@ -289,6 +289,14 @@ static uint64_t waiting_of(struct io *io)
         return s.tx_waiting;
 }
 
+/* Without the kernel's types nobody tells what was refused, and sockets send it all. */
+#define NEEDS_TO_BE_TOLD()                                   \
+        do {                                                 \
+                NEEDS_XDP();                                 \
+                if (access("/sys/kernel/btf/vmlinux", R_OK)) \
+                        skip();                              \
+        } while (0)
+
 /* A few and many at a time; `down`: the link is out in the middle of it. */
 static void send_whole(struct io *tx, struct io *rx, bool down)
 {
@@ -368,11 +376,10 @@ static uint64_t whole_frames(const char *rx_name, bool down, bool steps_down)
                                  .promisc = true});
         if (io_open(&tx, &io_xdp_frames_ops, &c, &e))
                 fail_msg("%s", e.text);
-        if (tx.caps.burst <= 64)
-                skip(); /* this kernel does not tell what was refused: sockets send it all */
+        assert_true(tx.caps.burst > 64); /* its program is there */
         send_whole(&tx, &rx, down);
         tx.ops->stats(tx.st, &stats);
-        assert_int_equal(stats.note != NULL, steps_down);
+        assert_true(stats.tx_again || !steps_down);
         io_close(&tx);
         io_close(&rx);
         return stats.tx_again;
@@ -380,13 +387,13 @@ static uint64_t whole_frames(const char *rx_name, bool down, bool steps_down)
 
 static void test_whole_frames(void **state)
 {
-        NEEDS_XDP();
+        NEEDS_TO_BE_TOLD();
         whole_frames("xdp", false, false);
 }
 
 static void test_whole_frames_link_down(void **state)
 {
-        NEEDS_XDP();
+        NEEDS_TO_BE_TOLD();
         whole_frames("xdp", true, false);
 }
 
@@ -398,7 +405,7 @@ static void test_whole_frames_crowded(void **state)
         void *ran = NULL;
         uint64_t again = 0;
         cpu_set_t before;
-        NEEDS_XDP();
+        NEEDS_TO_BE_TOLD();
         sched_getaffinity(0, sizeof(before), &before);
         if (!CPU_ISSET(0, &before) || !CPU_ISSET(1, &before))
                 skip();
@@ -417,7 +424,7 @@ static void test_whole_frames_crowded(void **state)
 /* No NAPI at the far end, so the driver refuses what comes this way. */
 static void test_whole_frames_step_down(void **state)
 {
-        NEEDS_XDP();
+        NEEDS_TO_BE_TOLD();
         whole_frames("afpacket", false, true);
 }
 
