@@ -14,7 +14,7 @@ static unsigned capacity(const struct eng *g)
 {
         double wait_s = MAX(g->conf->retry_delay_s, g->conf->answer_horizon_s) + 1;
         double now_pps = rate_pps(&g->rate), pps = MAX(now_pps, g->conf->rate_pps); /* auto starts low */
-        double per_block = MIN(MAX(pps / 20 / g->n_tx, 16.0), 4096.0);
+        double per_block = MIN(MAX(pps / 20 / g->n_tx, 16.0), (double)ENG_BLOCK);
         double blocks = 2 * wait_s * MIN(pps, 2e7) / g->n_tx / per_block + CAP_MIN;
         return (unsigned)MIN(blocks, (double)CAP_MAX);
 }

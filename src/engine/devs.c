@@ -151,15 +151,18 @@ static bool owns(const struct dev *d, const struct ip_addr *ip)
         return false;
 }
 
-/* Replies and requests are frames: where probes leave by xdp replies do likewise, as far as they come in
- * numbers; beside afxdp, whose queues are for probes, and for requests there are plain sockets. */
-static const struct io_ops *ops_for(const struct dev *d, const struct io *io)
+/* Replies and requests are frames: where probes leave by xdp replies do likewise, if they come in numbers
+ * (its programs cost each probe a little, too); beside afxdp, whose queues are for probes, and for few frames
+ * there are plain sockets. */
+static const struct io_ops *ops_for(const struct eng *g, const struct dev *d, const struct io *io)
 {
+        const struct io_ops *xdp = io_by_name("xdp");
         bool probes = io >= d->tx && io < d->tx + ENG_TX_MAX;
         bool replies = io >= d->reply && io < d->reply + ENG_RX_MAX;
-        if (probes || (d->tx_ops != io_by_name("xdp") && d->tx_ops != io_by_name("afxdp")))
+        bool many = g->conf->banners || d->rx_ops != xdp; /* else RSTs leave from below, as a rule */
+        if (probes || (d->tx_ops != xdp && d->tx_ops != io_by_name("afxdp")))
                 return d->tx_ops;
-        return replies && d->tx_ops == io_by_name("xdp") ? &io_xdp_frames_ops : io_by_name("afpacket");
+        return replies && many && d->tx_ops == xdp ? &io_xdp_frames_ops : io_by_name("afpacket");
 }
 
 /* PF_RING has a name of its own for the interface ("zc:eth0@2"). */
@@ -169,18 +172,28 @@ static const char *name_for(const struct eng *g, const struct dev *d, const stru
         return *own && !d->local && ops == io_by_name("pfring") ? own : d->name;
 }
 
+/* Threads that are more than the queues share them by turns. Which queue a frame leaves by is the driver's to
+ * say: the CPU's, mostly, and several threads are placed in order (cpus.c). */
+static struct io_turn *turn_of(struct dev *d, unsigned thread, unsigned n)
+{
+        unsigned queues = d->link ? io_link_queues(d->name) : 0;
+        return queues && queues < n ? &d->turns[thread % queues] : NULL;
+}
+
 static int open_tx(struct eng *g, struct dev *d, struct io *io, unsigned queue, unsigned n, struct err *e)
 {
-        struct io_conf c = {.name = name_for(g, d, ops_for(d, io)),
+        const struct io_ops *ops = ops_for(g, d, io);
+        struct io_conf c = {.name = name_for(g, d, ops),
                             .tx = true,
                             .queue = queue,
                             .n_queues = n,
-                            .link = d->tx_link};
+                            .link = d->tx_link,
+                            .turn = turn_of(d, queue, n)};
         if (d->tx_ops == io_by_name("file"))
                 c.name = g->conf->tx_file;
         if (d->local)
                 c.name = NULL; /* raw IP to our own addresses: the kernel picks the device */
-        if (io_open(io, ops_for(d, io), &c, e))
+        if (io_open(io, ops, &c, e))
                 return -1;
         d->tx_link = io->caps.link;
         if (g->conf->packet_trace && io_wrap_trace(io, g->start_ns, e))

@@ -19,20 +19,24 @@ enum {
         ENG_RX_MAX = 16,
         ENG_DEVS_MAX = 64,
         ENG_BATCH = 64,
+        ENG_BLOCK = 8192, /* positions a thread claims at once, and frames it sends by one call, at most */
+        ENG_TURN_NS = 500000,
         ENG_NO_PATH = 0xffff,
         ENG_LOST_MAX = 64
 };
 
 /* ---- rate.c: one bucket for every frame we send
  * ------------------------------------------------------------ A virtual clock (GCRA, ITU-T I.371): `due` is
- * when the next frame may leave. It never lags behind now by more than one frame plus 1.2 ms, so
+ * when the next frame may leave. It never lags behind now by more than one frame plus 1.4 ms, so
  * that is the largest burst, and time lost to a stall is not made up. */
 struct rate {
         _Atomic uint64_t due;       /* in 1/256 ns since epoch_ns */
         _Atomic uint64_t per_frame; /* 1/256 ns per frame */
         _Atomic uint64_t stalls, stall_ns;
+        _Atomic uint64_t in_hand;         /* had their turn and have not left yet */
         _Atomic uint32_t replies_waiting; /* probes yield while replies wait */
         bool closes_below;                /* back-ends send RSTs on their own: room for one is kept */
+        _Atomic uint32_t follow_ns; /* what such RSTs may take that follow a turn and are charged later */
         uint64_t epoch_ns;
 };
 void rate_init(struct rate *, double pps, uint64_t now_ns);
@@ -45,6 +49,10 @@ unsigned rate_take_reply(struct rate *, unsigned want, uint64_t now_ns);
 void rate_charge(struct rate *, uint64_t frames); /* these have left below us already */
 /* These leave only now, long after their turn: they count in this window. */
 void rate_charge_late(struct rate *, uint64_t frames, uint64_t now_ns);
+/* Frames that had their turn are in somebody's hands until they have left, and count then: had all of them
+ * their turn only now, the clock could not lag so far. */
+void rate_hold(struct rate *, unsigned frames);
+void rate_left(struct rate *, unsigned frames, uint64_t now_ns);
 uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
 void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
 
@@ -96,10 +104,11 @@ struct dev { /* one interface (or file) frames leave and arrive through */
         uint64_t out_since_ns; /* main thread; 0: it is up */
         bool out_told, noted;
         bool looked, mute; /* the first look was taken; it said "no carrier", which some drivers always do */
-        uint64_t rx_missed_before;  /* the interface's own counter when the scan began */
-        _Atomic uint64_t rx_missed; /* what it has lost since (proof.c) */
-        bool local;                 /* loopback or own addresses: raw IP */
-        bool rx_shared;             /* another dev of the same interface receives for both */
+        uint64_t rx_missed_before;        /* the interface's own counter when the scan began */
+        _Atomic uint64_t rx_missed;       /* what it has lost since (proof.c) */
+        bool local;                       /* loopback or own addresses: raw IP */
+        bool rx_shared;                   /* another dev of the same interface receives for both */
+        struct io_turn turns[ENG_TX_MAX]; /* one a queue */
         struct io tx[ENG_TX_MAX], rx[ENG_RX_MAX], reply[ENG_RX_MAX];
         struct io ask; /* neighbour requests, main thread */
         enum wire_link tx_link;
@@ -196,6 +205,9 @@ struct eng {
         atomic_flag closing;
         uint64_t closed_charged, close_ns;
         double close_tokens;
+        uint64_t closed_lately, close_look_ns; /* RSTs since then */
+        double close_share;                    /* of all frames, at its highest lately */
+        _Atomic uint32_t turn_ns;
         struct window window;
         uint32_t probe_len; /* longest probe frame, for bandwidth and rates */
         struct counters tx_count[ENG_TX_MAX], rx_count[ENG_RX_MAX];
@@ -286,6 +298,12 @@ void *tx_thread(void *tx_arg);
 void *rx_thread(void *tx_arg);
 /* Before a turn is taken: what back-ends have sent on their own (RSTs) counts as ours. Any thread. */
 void eng_charge_closed(struct eng *);
+/* How long the turns of probes are: with the RSTs that follow a turn from below, half a millisecond. */
+static inline uint32_t eng_turn_ns(const struct eng *g)
+{
+        return atomic_load_explicit(&((struct eng *)g)->turn_ns, memory_order_relaxed);
+}
+void eng_set_turns(struct eng *);                               /* by close_share */
 bool eng_closes_below(const struct eng *);                      /* some back-end sends RSTs on its own */
 bool eng_is_source(const struct eng *, const struct ip_addr *); /* probes leave from it */
 uint64_t eng_settled(const struct eng *);                       /* lowest position that is not settled */

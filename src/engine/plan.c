@@ -266,6 +266,8 @@ int eng_prepare(struct eng *g, struct err *e)
         c->rate_pps = polite_rate(g, wire_rate(g)); /* now the frame's length is known */
         rate_init(&g->rate, c->rate_pps, clock_mono_ns());
         g->rate.closes_below = eng_closes_below(g);
+        g->close_share = g->rate.closes_below ? 0.5 : 0; /* until it is known how few answer */
+        eng_set_turns(g);
         g->key.sources = g->sources;
         g->key.n_sources = g->n_sources;
         return steer_new(&g->steer, g, e);

@@ -3,17 +3,17 @@
  * rate: one token bucket for every frame we send, shared by all threads through a single atomic word.
  *
  * The word is a virtual clock, the time at which the next frame is due. Taking n frames moves it n intervals
- * on. If it lags behind the real clock by more than one interval plus 1.2 ms, nobody took frames in
+ * on. If it lags behind the real clock by more than one interval plus 1.4 ms, nobody took frames in
  * time (the machine was busy elsewhere): the lag is cut, counted as a stall and never made up, so no window
  * of time sees more than its share.
  */
 #include "eng.h"
 
 enum { FRACTION = 256 };
-/* 10 ms plus this, plus the RSTs for the last burst of a quarter of a millisecond, which are charged when
- * they have left (rate_charge), stay below 1.15 times the rate, which is promised. A smaller bucket loses
- * more to late wake-ups. */
-static const uint64_t slack = 1200000ull * FRACTION;
+/* 10 ms plus this stay below 1.15 times the rate, which is promised. What leaves long after its turn, and
+ * RSTs that follow the last turn and are charged when they have left (rate_charge), come out of it. A smaller
+ * bucket loses more to late wake-ups. */
+static const uint64_t slack = 1400000ull * FRACTION;
 
 static uint64_t interval_of(double pps)
 {
@@ -48,7 +48,9 @@ void rate_restart(struct rate *r, uint64_t now_ns)
 /* How far the clock may lag. A RST sent from below follows its probe before it can be charged. */
 static uint64_t room(const struct rate *r, uint64_t per)
 {
-        return per + slack - (r->closes_below ? MIN(per, NS_PER_MS * FRACTION) : 0);
+        uint64_t follow =
+                (uint64_t)atomic_load_explicit(&((struct rate *)r)->follow_ns, memory_order_relaxed);
+        return per + slack - MAX(follow * FRACTION, r->closes_below ? MIN(per, NS_PER_MS * FRACTION) : 0);
 }
 
 static unsigned take(struct rate *r, unsigned want, uint64_t now_ns, bool eager)
@@ -99,6 +101,28 @@ void rate_charge_late(struct rate *r, uint64_t frames, uint64_t now_ns)
                 to = MAX(due, now > lag ? now - lag : 0) + frames * per;
         } while (!atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
                                                         memory_order_relaxed));
+}
+
+void rate_hold(struct rate *r, unsigned frames)
+{
+        atomic_fetch_add_explicit(&r->in_hand, frames, memory_order_relaxed);
+}
+
+void rate_left(struct rate *r, unsigned frames, uint64_t now_ns)
+{
+        uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
+        uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per);
+        uint64_t held = atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_relaxed);
+        uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
+        uint64_t to = (now > lag ? now - lag : 0) + held * per;
+        while (due < to) {
+                if (!atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
+                                                           memory_order_relaxed))
+                        continue;
+                atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
+                atomic_fetch_add_explicit(&r->stall_ns, (to - due) / FRACTION, memory_order_relaxed);
+                return;
+        }
 }
 
 uint64_t rate_when(const struct rate *r, unsigned frames)

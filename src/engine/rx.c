@@ -66,6 +66,29 @@ bool eng_closes_below(const struct eng *g)
         return any && !g->conf->no_reset;
 }
 
+void eng_set_turns(struct eng *g)
+{
+        uint32_t follow_ns = (uint32_t)(ENG_TURN_NS * g->close_share);
+        atomic_store_explicit(&g->rate.follow_ns, follow_ns, memory_order_relaxed);
+        atomic_store_explicit(&g->turn_ns, ENG_TURN_NS - follow_ns, memory_order_relaxed);
+}
+
+/* Turns are so long that they and the RSTs that follow them from below take half a millisecond: half of that,
+ * when all are open. Learnt from the busiest millisecond of the last second or so, for a burst of answers
+ * should not find a turn under way that is too long for it. */
+static void note_closed(struct eng *g, uint64_t n, uint64_t now_ns)
+{
+        uint64_t took_ns = now_ns - g->close_look_ns;
+        g->closed_lately += n;
+        if (took_ns < NS_PER_MS)
+                return;
+        double share = (double)g->closed_lately * 1e9 / (double)took_ns / rate_pps(&g->rate);
+        g->close_share = MIN(MAX(share, g->close_share * 0.998), 0.5);
+        g->closed_lately = 0;
+        g->close_look_ns = now_ns;
+        eng_set_turns(g);
+}
+
 /* RSTs that were sent below are charged to the common bucket, and may be at most CLOSE_SHARE of the rate: a
  * host that repeats its SYN-ACK must not stop a scan. What is beyond comes up as an answer whose RST is still
  * to be sent, and waits its turn. One thread at a time; another one has nothing to add. */
@@ -85,6 +108,7 @@ void eng_charge_closed(struct eng *g)
         g->close_tokens = MIN(most, g->close_tokens + got) - (double)(n - g->closed_charged);
         if (n != g->closed_charged)
                 rate_charge(&g->rate, n - g->closed_charged);
+        note_closed(g, n - g->closed_charged, now);
         g->closed_charged = n;
         g->close_ns = now;
         for (unsigned d = 0; d < g->n_devs; d++) {

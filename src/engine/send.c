@@ -5,17 +5,11 @@
  *   targets ──route──> path, MAC ──patch──> 64 bytes each ──turn──> back-end ──flush──> left
  *
  * Bursts get longer with the rate: a turn is waited for until it is worth a system call, half a millisecond
- * at most, and what is handed in waits half as long for more.
+ * at most (eng_turn_ns), and leaves when it is used up.
  */
 #include "send.h"
 
 enum {
-        /* A turn is waited for until it is what may leave in CHUNK_NS, no longer. Frames in our hands, and
-         * RSTs that follow a turn from below and are charged after it, come on top of the window that is
-         * promised (rate.c): no more of them than in HELD_NS. */
-        CHUNK_NS = 500000,
-        HELD_NS = 250000,
-        CHUNK_MAX = 4096,
         NAP_NS = 100000,
         FULL_NS = 2000000, /* a ring that is only full moves within this; a link that is down does not */
         REST_NS = 2000000,
@@ -150,6 +144,7 @@ static bool flush_dev(struct sender *s, unsigned dev)
         s->n_handed -= n;
         atomic_store_explicit(&g->last_send_ns, now, memory_order_relaxed);
         COUNT(s->count->probes, n - MIN(n, left));
+        rate_left(&g->rate, n, now);
         if (now - began > PAUSE_NS)
                 rate_restart(&g->rate, now);
         return left == 0;
@@ -163,22 +158,17 @@ bool send_flush(struct sender *s)
         return all;
 }
 
-static unsigned frames_in(const struct eng *g, double ns)
-{
-        double n = rate_pps(&g->rate) * ns / 1e9;
-        return n < 1 ? 1 : n > CHUNK_MAX ? CHUNK_MAX : (unsigned)n;
-}
-
 static unsigned chunk_of(const struct eng *g)
 {
-        return frames_in(g, g->rate.closes_below ? HELD_NS : CHUNK_NS);
+        double n = rate_pps(&g->rate) * eng_turn_ns(g) / 1e9;
+        return n < 1 ? 1 : n > ENG_BLOCK ? ENG_BLOCK : (unsigned)n;
 }
 
 /* How many frames are worth one kick. */
 static unsigned burst_of(const struct eng *g, const struct io *io)
 {
-        unsigned held = frames_in(g, HELD_NS);
-        return MIN(held, (unsigned)io->caps.burst);
+        unsigned chunk = chunk_of(g);
+        return MIN(chunk, (unsigned)io->caps.burst);
 }
 
 static unsigned hand_in_frames(struct io *io, const struct probe_template *t, const struct patch *p,
@@ -226,11 +216,7 @@ static bool held_back(const struct eng *g)
 static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
 {
         struct eng *g = s->g;
-        uint64_t yield_until = 0;   /* replies go first, but not all the time: two frames' worth of it */
-        if (g->rate.closes_below) { /* a burst's RSTs are charged before the next one */
-                unsigned chunk = chunk_of(g);
-                want = MIN(want, chunk);
-        }
+        uint64_t yield_until = 0; /* replies go first, but not all the time: two frames' worth of it */
         for (;; now = clock_mono_ns()) {
                 if (send_stopping(g))
                         return 0;
@@ -252,15 +238,20 @@ static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
                         }
                 }
                 eng_charge_closed(g);
-                /* What is taken frame by frame would leave frame by frame, a system call each. */
-                unsigned chunk = chunk_of(g);
-                uint64_t when = rate_when(&g->rate, MIN(want, chunk));
-                unsigned n = when <= now ? rate_take(&g->rate, want, now) : 0;
+                /* What is taken frame by frame would leave frame by frame, a system call and a sleep each. */
+                unsigned chunk = chunk_of(g), left = chunk - MIN(s->n_handed, chunk - 1);
+                bool at_once =
+                        s->n_handed || s->urgent || yield_until; /* who yields would never have gathered */
+                uint64_t when = rate_when(&g->rate, at_once ? 1 : chunk);
+                unsigned n =
+                        when <= now && s->n_handed < chunk ? rate_take(&g->rate, MIN(want, left), now) : 0;
+                rate_hold(&g->rate, n);
                 if (n)
                         return n;
-                if (s->n_handed && when > now + HELD_NS) /* nothing waits in our hands for long */
+                if (s->n_handed)
                         send_flush(s);
-                clock_sleep_until(MIN(when, now + 50 * NS_PER_MS));
+                else
+                        clock_sleep_until(MIN(when, now + 50 * NS_PER_MS));
         }
 }
 

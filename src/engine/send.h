@@ -24,6 +24,7 @@ struct sender {
         struct counters *count;
         unsigned handed[ENG_DEVS_MAX]; /* handed in, not yet seen to leave */
         unsigned n_handed;
+        bool urgent; /* what is sent now is flushed at once: no longer turn is worth the wait */
         /* the thread's own: what waits for its next hop's MAC, and what to do while probes are paused */
         void (*park)(void *owner, const struct target *, uint64_t pos, uint16_t path);
         void (*idle)(void *owner);

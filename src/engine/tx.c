@@ -16,7 +16,6 @@
 
 enum {
         BLOCK_MIN = 16,
-        BLOCK_MAX = 4096,
         NAP_NS = 100000,
         CANARIES = 256,
         FLIGHT_NS = 1000000000 /* an answer may have been under way so long when its link went down */
@@ -140,7 +139,10 @@ static bool send_parked(struct tx *t, const struct parked *x, uint64_t mac)
         r->path[0] = x->path;
         r->mac[0] = mac;
         r->same_path = r->same_mac = true;
-        return send_targets(&t->send, r) && send_flush(&t->send);
+        t->send.urgent = true;
+        bool sent = send_targets(&t->send, r) && send_flush(&t->send);
+        t->send.urgent = false;
+        return sent;
 }
 
 /* Parked targets whose next hop has answered meanwhile, or is given up. False: nothing moved. */
@@ -202,7 +204,7 @@ static void wait_until(struct tx *t, uint64_t until_ns)
 static unsigned block_size(const struct eng *g)
 {
         double n = rate_pps(&g->rate) / 20 / g->n_tx;
-        return n < BLOCK_MIN ? BLOCK_MIN : n > BLOCK_MAX ? BLOCK_MAX : (unsigned)n;
+        return n < BLOCK_MIN ? BLOCK_MIN : n > ENG_BLOCK ? ENG_BLOCK : (unsigned)n;
 }
 
 /* A block whose silent targets are due for another probe. Due means: what had arrived by then was looked at.

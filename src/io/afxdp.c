@@ -11,12 +11,9 @@
 #include "afxdp.h"
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
-#include <linux/sockios.h>
 #include <net/if.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,14 +38,9 @@ struct afxdp {
 /* The kernel itself lets a queue pass that exists for receiving only, and then sends nothing. */
 static int check_queue(const struct afxdp *x, unsigned queue, struct err *e)
 {
-        struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
-        struct ifreq r = {.ifr_data = (void *)&c};
-        memcpy(r.ifr_name, x->name, IFNAMSIZ);
-        if (ioctl(x->ask_fd, SIOCETHTOOL, &r))
-                return 0; /* not every driver tells; binding will */
-        unsigned n = c.combined_count + c.tx_count;
+        unsigned n = io_link_queues(x->name);
         if (!n || queue < n)
-                return 0;
+                return 0; /* not every driver tells; binding will */
         return err_set(
                 e, EINVAL,
                 "\"%s\" has %u transmit queue%s, and there is none for thread %u: give --tx-threads %u, "

@@ -13,6 +13,11 @@ struct io_span { /* what may be addressed to us: for the receive filter; inclusi
         struct ip_addr first, last;
         uint16_t port_first, port_last;
 };
+/* Calls by which a thread sends thousands of frames, where fewer queues than threads are: one at a time for
+ * each queue, as two at once get in each other's way. Who waits has its next probes made by then. */
+struct io_turn {
+        _Alignas(CACHE_LINE) _Atomic bool taken;
+};
 struct io_conf {
         const char *name; /* interface, or the path of a capture file */
         bool tx, rx;      /* exactly one */
@@ -34,6 +39,7 @@ struct io_conf {
         bool close_open;
         const char *bpf_text; /* --bpf: an extra pcap filter, ANDed; NULL */
         enum wire_link link;  /* `file`, `null`, `loop` transmit: what to pretend to be */
+        struct io_turn *turn; /* transmit: the queue's; NULL: there are queues enough */
 };
 struct io_caps {
         enum wire_link link;
@@ -207,6 +213,7 @@ enum io_link_state {
         IO_LINK_GONE /* no interface has this index any more */
 };
 enum io_link_state io_link_look(int ifindex);
+unsigned io_link_queues(const char *name); /* transmit queues in use; 0: the driver does not tell */
 /* The interface listens for questions (ARP, NDP) about one more address until *fd, 0 at first, is closed. One
  * fd takes many. False: it does not. */
 bool io_listen_for(int *fd, int ifindex, const struct ip_addr *);

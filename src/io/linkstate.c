@@ -3,7 +3,8 @@
  * linkstate: a link that is down, has lost its carrier, or is no more. Every transmit back-end that sends by
  * an interface asks here what a refusal means; the engine asks what to tell people. Invariant: a frame
  * refused because of the link waits; one refused for its own sake does not. References: netdevice(7)
- * SIOCGIFFLAGS, Linux include/uapi/linux/ethtool.h ETHTOOL_GLINK.
+ * SIOCGIFFLAGS, Linux include/uapi/linux/ethtool.h ETHTOOL_GLINK and
+ * ETHTOOL_GCHANNELS.
  *
  *   send says     ENETDOWN        ENXIO           ENOBUFS for long     anything else
  *   which means   down: wait      gone: wait      no carrier? wait     down or gone? then wait, else refused
@@ -51,6 +52,18 @@ enum io_link_state io_link_look(int ifindex)
         enum io_link_state s = look(fd, (unsigned)ifindex, true);
         close(fd);
         return s;
+}
+
+unsigned io_link_queues(const char *name)
+{
+        struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+        struct ifreq r = {.ifr_data = (void *)&c};
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        memcpy(r.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+        bool told = fd >= 0 && ioctl(fd, SIOCETHTOOL, &r) == 0;
+        if (fd >= 0)
+                close(fd);
+        return told ? c.combined_count + c.tx_count : 0;
 }
 
 /* Requests for IPv4 are broadcast; those for IPv6 go to a group of their own (RFC 4861 §2.3, solicited-node),

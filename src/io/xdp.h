@@ -33,6 +33,7 @@ struct xdp_lane { /* one loaded program; of probes, all paths whose frames have 
         bool watched; /* else this kernel cannot tell, and refusals go unseen */
         struct xdp_hold hold;
         struct xdp_tx_shared *sh;
+        struct io_turn *turn; /* NULL: call at any time */
         int fd;
         unsigned queued; /* frames of the next call, XDP_TX_CALL at most */
 };

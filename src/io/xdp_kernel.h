@@ -10,7 +10,7 @@
 
 /* ---- transmit: patches in, frames out ---- */
 enum {
-        XDP_TX_CALL = 4096, /* patches of one call */
+        XDP_TX_CALL = 8192, /* patches of one call */
         XDP_TX_PATHS = 256, /* templates */
         XDP_TX_FRAME = 128, /* longest probe */
         XDP_TX_SLOTS = 512, /* frames of user space's own making on their way out; a power of two */

@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 enum { BATCH = 64 };
@@ -68,6 +69,20 @@ void xdp_lane_close(struct xdp_lane *l)
         memset(l, 0, sizeof(*l));
 }
 
+/* Asks again and again, as a wake-up would take a tenth of a call's time; but lets others have the CPU. */
+static void take_turn(struct io_turn *t)
+{
+        while (t && (atomic_load_explicit(&t->taken, memory_order_relaxed) ||
+                     atomic_exchange_explicit(&t->taken, true, memory_order_acquire)))
+                sched_yield();
+}
+
+static void end_turn(struct io_turn *t)
+{
+        if (t)
+                atomic_store_explicit(&t->taken, false, memory_order_release);
+}
+
 int xdp_lane_call(struct xdp_lane *l)
 {
         static const uint8_t blank[XDP_TX_FRAME];
@@ -77,9 +92,11 @@ int xdp_lane_call(struct xdp_lane *l)
                     .batch_size = MIN(l->queued, (unsigned)BATCH));
         sh->next = sh->flushed = sh->n_back = sh->bulk_err = 0;
         memset(sh->back, 0, sizeof(sh->back));
+        take_turn(l->turn);
         sh->calling = 1;
         int rc = bpf_prog_test_run_opts(l->fd, &o);
         sh->calling = 0;
+        end_turn(l->turn);
         return rc && errno != EINTR ? errno : 0;
 }
 

@@ -36,6 +36,7 @@ struct xdp_tx {
         uint8_t lane_of[XDP_TX_PATHS];
         struct probe_template templates[XDP_TX_PATHS];
         struct io spare;
+        struct io_turn *turn;
         struct xdp_way way;
         char note[160];
         _Atomic(const char *) said;
@@ -183,7 +184,7 @@ int xdp_tx_template(void *st, uint16_t path, const struct probe_template *t, str
         if (i == x->n_lanes) {
                 if (xdp_lane_open(&x->lanes[i], XDP_PROBES, &y, e))
                         return -1;
-                x->n_lanes++;
+                x->lanes[x->n_lanes++].turn = x->turn;
         }
         x->lane_of[path] = (uint8_t)i;
         x->templates[path] = *t;
@@ -264,6 +265,7 @@ int xdp_tx_open(struct xdp_tx *x, const struct io_conf *c, struct io_caps *caps,
                 return -1;
         *caps = x->spare.caps;
         x->way.ifindex = if_nametoindex(c->name);
+        x->turn = c->turn;
         memcpy(x->name, c->name, strnlen(c->name, IFNAMSIZ - 1));
         int bad = caps->link != LINK_ETHER ? err_set(e, 0, "\"%s\" has no Ethernet header", c->name)
                                            : try_kernel(e);
