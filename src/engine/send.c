@@ -239,10 +239,9 @@ static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
                 }
                 eng_charge_closed(g);
                 /* What is taken frame by frame would leave frame by frame, a system call and a sleep each. */
-                unsigned chunk = chunk_of(g), left = chunk - MIN(s->n_handed, chunk - 1);
+                unsigned chunk = chunk_of(g), left = chunk - MIN(s->n_handed, chunk);
                 uint64_t when = rate_when(&g->rate, s->n_handed || s->urgent ? 1 : chunk);
-                unsigned n =
-                        when <= now && s->n_handed < chunk ? rate_take(&g->rate, MIN(want, left), now) : 0;
+                unsigned n = when <= now ? rate_take(&g->rate, MIN(want, left), now) : 0;
                 rate_hold(&g->rate, n);
                 if (n)
                         return n;

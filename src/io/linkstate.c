@@ -3,7 +3,7 @@
  * linkstate: a link that is down, has lost its carrier, or is no more. Every transmit back-end that sends by
  * an interface asks here what a refusal means; the engine asks what to tell people. Invariant: a frame
  * refused because of the link waits; one refused for its own sake does not. References: netdevice(7)
- * SIOCGIFFLAGS, Linux include/uapi/linux/ethtool.h ETHTOOL_GLINK and
+ * SIOCGIFFLAGS, Linux include/uapi/linux/ethtool.h ETHTOOL_GLINK,
  * ETHTOOL_GCHANNELS.
  *
  *   send says     ENETDOWN        ENXIO           ENOBUFS for long     anything else

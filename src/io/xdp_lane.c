@@ -69,7 +69,7 @@ void xdp_lane_close(struct xdp_lane *l)
         memset(l, 0, sizeof(*l));
 }
 
-/* Asks again and again, as a wake-up would take a tenth of a call's time; but lets others have the CPU. */
+/* Asks again and again, for with a mutex two threads sent a tenth less; but lets others have the CPU. */
 static void take_turn(struct io_turn *t)
 {
         while (t && (atomic_load_explicit(&t->taken, memory_order_relaxed) ||

@@ -147,9 +147,8 @@ static void a_hold_up_is_charged_once(void **state)
         rate_init(&r, 1e6, START_NS);
         while (rate_take(&r, 1000, START_NS))
                 ;
-        for (unsigned thread = 0; thread < 2; thread++) {
+        for (unsigned thread = 0; thread < 2; thread++)
                 rate_hold(&r, rate_take(&r, 500, rate_when(&r, 500)));
-        }
         uint64_t late = START_NS + 60 * NS_PER_S;
         assert_int_not_equal(rate_take_reply(&r, 100, late), 0);
         rate_left(&r, 500, late);
