@@ -42,17 +42,18 @@ struct rate {
 void rate_init(struct rate *, double pps, uint64_t now_ns);
 void rate_set(struct rate *, double pps);
 double rate_pps(const struct rate *);
-/* At most `want` frames may leave now; how many. Any thread. */
+/* At most `want` frames may leave now; how many. They are in the caller's hands until rate_left or
+ * rate_give_back. Any thread. */
 unsigned rate_take(struct rate *, unsigned want, uint64_t now_ns);
 /* The same for those who send only when there is something to answer: time they did not use is no stall. */
 unsigned rate_take_reply(struct rate *, unsigned want, uint64_t now_ns);
 void rate_charge(struct rate *, uint64_t frames); /* these have left below us already */
 /* These leave only now, long after their turn: they count in this window. */
 void rate_charge_late(struct rate *, uint64_t frames, uint64_t now_ns);
-/* Frames that had their turn are in somebody's hands until they have left, and count then: had all of them
- * their turn only now, the clock could not lag so far. */
-void rate_hold(struct rate *, unsigned frames);
+/* Frames count when they have left: then the clock is moved on to where it would be, had all that are in
+ * anybody's hands been taken just now. */
 void rate_left(struct rate *, unsigned frames, uint64_t now_ns);
+void rate_give_back(struct rate *, unsigned frames);      /* these do not leave at all */
 uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
 void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
 

@@ -42,7 +42,11 @@ double rate_pps(const struct rate *r)
 
 void rate_restart(struct rate *r, uint64_t now_ns)
 {
-        atomic_store_explicit(&r->due, (now_ns - r->epoch_ns) * FRACTION, memory_order_relaxed);
+        uint64_t now = (now_ns - r->epoch_ns) * FRACTION;
+        uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
+        while (due < now && !atomic_compare_exchange_weak_explicit(&r->due, &due, now, memory_order_relaxed,
+                                                                   memory_order_relaxed))
+                ;
 }
 
 /* How far the clock may lag. A RST sent from below follows its probe before it can be charged. */
@@ -67,6 +71,7 @@ static unsigned take(struct rate *r, unsigned want, uint64_t now_ns, bool eager)
                 if (!atomic_compare_exchange_weak_explicit(&r->due, &due, from + n * per,
                                                            memory_order_relaxed, memory_order_relaxed))
                         continue;
+                atomic_fetch_add_explicit(&r->in_hand, n, memory_order_relaxed);
                 if (from != due && eager) {
                         atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
                         atomic_fetch_add_explicit(&r->stall_ns, (from - due) / FRACTION,
@@ -103,13 +108,10 @@ void rate_charge_late(struct rate *r, uint64_t frames, uint64_t now_ns)
                                                         memory_order_relaxed));
 }
 
-void rate_hold(struct rate *r, unsigned frames)
-{
-        atomic_fetch_add_explicit(&r->in_hand, frames, memory_order_relaxed);
-}
-
 void rate_left(struct rate *r, unsigned frames, uint64_t now_ns)
 {
+        if (!frames)
+                return;
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
         uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per);
         uint64_t held = atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_relaxed);
@@ -123,6 +125,16 @@ void rate_left(struct rate *r, unsigned frames, uint64_t now_ns)
                 atomic_fetch_add_explicit(&r->stall_ns, (to - due) / FRACTION, memory_order_relaxed);
                 return;
         }
+}
+
+void rate_give_back(struct rate *r, unsigned frames)
+{
+        uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
+        uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_relaxed);
+        while (!atomic_compare_exchange_weak_explicit(&r->due, &due, due - MIN(due, frames * per),
+                                                      memory_order_relaxed, memory_order_relaxed))
+                ;
 }
 
 uint64_t rate_when(const struct rate *r, unsigned frames)

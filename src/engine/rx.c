@@ -42,6 +42,7 @@ struct rx {
         struct reply *replies; /* ring */
         unsigned head, n;
         unsigned turns;                  /* taken from the rate and not used yet */
+        unsigned handed;                 /* such turns used since the last kick */
         unsigned burst;                  /* most frames worth one kick */
         bool due;                        /* this round sends what there is, however little */
         bool lacking;                    /* turns, the last time some were taken */
@@ -165,6 +166,8 @@ static void kick(struct rx *r)
                         rate_charge_late(&r->g->rate, r->waiting[d] - s.tx_waiting, now);
                 r->waiting[d] = s.tx_waiting;
         }
+        rate_left(&r->g->rate, r->handed, clock_mono_ns());
+        r->handed = 0;
 }
 
 /* Where a kick costs as much as a dozen frames by a socket (`burst` tells), what gathers in a millisecond
@@ -180,7 +183,9 @@ static void end_round(struct rx *r, bool sent)
         if (sent && r->due)
                 r->gathered_ns = r->turn_ns;
         r->lacking &= r->n || (r->talk && talk_waiting(r->talk));
-        r->turns = MIN(r->turns, (unsigned)ENG_BATCH); /* more would come on top of a later window */
+        if (r->turns) /* kept, they would come on top of a later window */
+                rate_give_back(&r->g->rate, r->turns);
+        r->turns = 0;
 }
 
 static bool worth_a_kick(const struct rx *r, unsigned n, unsigned few)
@@ -265,6 +270,7 @@ static bool send_segments(struct rx *r)
                 hold_up_probes(r, !r->turns);
                 for (; r->turns && sent < r->burst && talk_next(r->talk, &s, r->turn_ns); r->turns--, sent++)
                         put_segment(r, &s);
+                r->handed += sent;
                 if (!sent)
                         return any;
                 any = true;
@@ -300,6 +306,7 @@ static bool send_replies(struct rx *r, bool all)
                 for (want = MIN(want, r->turns); want && room; want--) {
                         room = hand_in(r);
                         r->turns -= room;
+                        r->handed += room;
                 }
                 kick(r);
                 if (!room || (r->lacking && !r->turns))

@@ -5,7 +5,7 @@
  *   targets ──route──> path, MAC ──patch──> 64 bytes each ──turn──> back-end ──flush──> left
  *
  * Bursts get longer with the rate: a turn is waited for until it is worth a system call, half a millisecond
- * at most (eng_turn_ns), and leaves when it is used up.
+ * at most (send_turn), and leaves when it is used up.
  */
 #include "send.h"
 
@@ -144,9 +144,10 @@ static bool flush_dev(struct sender *s, unsigned dev)
         s->n_handed -= n;
         atomic_store_explicit(&g->last_send_ns, now, memory_order_relaxed);
         COUNT(s->count->probes, n - MIN(n, left));
-        rate_left(&g->rate, n, now);
         if (now - began > PAUSE_NS)
                 rate_restart(&g->rate, now);
+        rate_left(&g->rate, n, now);
+        s->n_taken -= n;
         return left == 0;
 }
 
@@ -158,17 +159,23 @@ bool send_flush(struct sender *s)
         return all;
 }
 
-static unsigned chunk_of(const struct eng *g)
+void send_end(struct sender *s)
 {
-        double n = rate_pps(&g->rate) * eng_turn_ns(g) / 1e9;
+        rate_left(&s->g->rate, s->n_taken, clock_mono_ns());
+        s->n_taken = 0;
+}
+
+unsigned send_turn(const struct eng *g)
+{
+        double n = rate_pps(&g->rate) * eng_turn_ns(g) / 1e9 / g->n_tx;
         return n < 1 ? 1 : n > ENG_BLOCK ? ENG_BLOCK : (unsigned)n;
 }
 
 /* How many frames are worth one kick. */
 static unsigned burst_of(const struct eng *g, const struct io *io)
 {
-        unsigned chunk = chunk_of(g);
-        return MIN(chunk, (unsigned)io->caps.burst);
+        unsigned turn = send_turn(g);
+        return MIN(turn, (unsigned)io->caps.burst);
 }
 
 static unsigned hand_in_frames(struct io *io, const struct probe_template *t, const struct patch *p,
@@ -239,10 +246,10 @@ static unsigned wait_turn(struct sender *s, unsigned want, uint64_t now)
                 }
                 eng_charge_closed(g);
                 /* What is taken frame by frame would leave frame by frame, a system call and a sleep each. */
-                unsigned chunk = chunk_of(g), left = chunk - MIN(s->n_handed, chunk);
-                uint64_t when = rate_when(&g->rate, s->n_handed || s->urgent ? 1 : chunk);
+                unsigned turn = send_turn(g), left = turn - MIN(s->n_handed, turn);
+                uint64_t when = rate_when(&g->rate, s->n_handed || s->urgent ? 1 : turn);
                 unsigned n = when <= now ? rate_take(&g->rate, MIN(want, left), now) : 0;
-                rate_hold(&g->rate, n);
+                s->n_taken += n;
                 if (n)
                         return n;
                 if (s->n_handed)

@@ -24,7 +24,8 @@ struct sender {
         struct counters *count;
         unsigned handed[ENG_DEVS_MAX]; /* handed in, not yet seen to leave */
         unsigned n_handed;
-        bool urgent; /* what is sent now is flushed at once: no longer turn is worth the wait */
+        unsigned n_taken; /* had their turn, not yet seen to leave */
+        bool urgent;      /* a turn is not gathered: what may leave is sent at once */
         /* the thread's own: what waits for its next hop's MAC, and what to do while probes are paused */
         void (*park)(void *owner, const struct target *, uint64_t pos, uint16_t path);
         void (*idle)(void *owner);
@@ -39,6 +40,11 @@ enum io_neigh_state send_find_mac(struct sender *, const struct target *, uint16
 /* Sends them, at the common rate. The last of them may still be in the back-end's hands: send_flush. False:
  * the scan is being stopped, not all were sent. */
 bool send_targets(struct sender *, const struct routed *);
+/* Frames of a turn: what may leave in eng_turn_ns, shared among the transmit threads, for what all of them
+ * have in hand comes out of the clock's lag. */
+unsigned send_turn(const struct eng *);
 /* All that was handed in has left. False: not all, for the scan is being stopped. */
 bool send_flush(struct sender *);
+/* The thread ends: what it was cut off with is no longer in its hands. */
+void send_end(struct sender *);
 #endif

@@ -330,6 +330,7 @@ void *tx_thread(void *arg)
         }
         if (t && t->parked && !blocks_init(&t->blocks, g, a->id)) {
                 run(t);
+                send_end(&t->send);
         } else {
                 atomic_store(&g->stop, STOP_FAILED);
                 atomic_fetch_sub(&g->tx_running, 1);

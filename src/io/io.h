@@ -13,8 +13,8 @@ struct io_span { /* what may be addressed to us: for the receive filter; inclusi
         struct ip_addr first, last;
         uint16_t port_first, port_last;
 };
-/* Calls by which a thread sends thousands of frames, where fewer queues than threads are: one at a time for
- * each queue, as two at once get in each other's way. Who waits has its next probes made by then. */
+/* Where threads are more than queues: one call (of up to thousands of frames) at a time for each queue, as
+ * two at once get in each other's way. A thread makes its probes before it asks for its turn. */
 struct io_turn {
         _Alignas(CACHE_LINE) _Atomic bool taken;
 };

@@ -3,7 +3,7 @@
  * The bucket, driven by a clock the test owns: exact sums over seconds, no window above its share, a stall
  * that is counted and not made up, threads that share it, and what leaves from below it.
  */
-#include "engine/eng.h"
+#include "engine/send.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -12,6 +12,24 @@
 // clang-format on
 
 enum { START_NS = 1000000000 };
+
+static void drain(struct rate *r, uint64_t now_ns)
+{
+        for (unsigned n; (n = rate_take(r, 1000, now_ns)) != 0;)
+                rate_left(r, n, now_ns);
+}
+
+/* All that may leave in the next 10 ms, asked for often enough. */
+static uint64_t of_10ms(struct rate *r, uint64_t from_ns)
+{
+        uint64_t sum = 0;
+        for (uint64_t t = from_ns; t < from_ns + 10 * NS_PER_MS; t += 20000) {
+                unsigned n = rate_take(r, 1u << 30, t);
+                rate_left(r, n, t);
+                sum += n;
+        }
+        return sum;
+}
 
 /* Wakes every step_ns (as a sleeping thread would, late by up to `late`) and takes all it may. */
 static uint64_t run(struct rate *r, double pps, uint64_t step_ns, uint64_t span_ns, uint64_t *worst_10ms)
@@ -119,7 +137,6 @@ static void what_leaves_late_counts_when_it_leaves(void **state)
                                 t = MAX(t, rate_when(&r, turn));
                                 n[k] = rate_take(&r, turn, t);
                                 assert_int_not_equal(n[k], 0);
-                                rate_hold(&r, (unsigned)n[k]);
                                 unsigned first = (unsigned)n[k] / 4; /* leaves by a call of its own */
                                 if (first)
                                         rate_left(&r, first, t);
@@ -145,17 +162,136 @@ static void a_hold_up_is_charged_once(void **state)
         struct rate r;
         (void)state;
         rate_init(&r, 1e6, START_NS);
-        while (rate_take(&r, 1000, START_NS))
-                ;
+        drain(&r, START_NS);
         for (unsigned thread = 0; thread < 2; thread++)
-                rate_hold(&r, rate_take(&r, 500, rate_when(&r, 500)));
+                assert_int_equal(rate_take(&r, 500, rate_when(&r, 500)), 500);
         uint64_t late = START_NS + 60 * NS_PER_S;
-        assert_int_not_equal(rate_take_reply(&r, 100, late), 0);
+        assert_int_equal(rate_take_reply(&r, 100, late), 100);
+        rate_left(&r, 100, late);
         rate_left(&r, 500, late);
         rate_left(&r, 500, late);
         assert_int_equal(atomic_load(&r.in_hand), 0);
         assert_true(rate_when(&r, 1) <= late);
         assert_true(rate_when(&r, 500) > late); /* 1.4 ms less the thousand that has just left */
+}
+
+/* The same of many, and it was an outage: that is no stall, but what they had in hand leaves in this window.
+ */
+static void an_outage_gives_nobody_more(void **state)
+{
+        (void)state;
+        for (unsigned threads = 1; threads <= 16; threads *= 2) {
+                struct rate r;
+                uint64_t late = START_NS + 60 * NS_PER_S, n = 0;
+                rate_init(&r, 1e6, START_NS);
+                drain(&r, START_NS);
+                for (unsigned i = 0; i < threads; i++)
+                        n += rate_take(&r, 500, rate_when(&r, 500));
+                for (unsigned i = 0; i < threads; i++) {
+                        rate_restart(&r, late);
+                        rate_left(&r, 500, late);
+                }
+                assert_int_equal(n, 500 * threads);
+                n += of_10ms(&r, late);
+                assert_in_range(n, 10000, 11500);
+                assert_true(atomic_load(&r.stall_ns) < 10 * NS_PER_MS);
+        }
+}
+
+/* Threads of one rate, each busy seven tenths of the time with what it sends: none of them is in another's
+ * way. */
+static void threads_that_keep_up_are_not_charged(void **state)
+{
+        (void)state;
+        for (unsigned threads = 1; threads <= ENG_TX_MAX; threads *= 2) {
+                static struct eng g;
+                struct busy {
+                        uint64_t next_ns;
+                        unsigned n;
+                } t[ENG_TX_MAX];
+                uint64_t sum = 0;
+                double pps = 500000.0 * threads, frame_ns = 0.7 * threads * 1e9 / pps;
+                g.n_tx = threads;
+                eng_set_turns(&g);
+                rate_init(&g.rate, pps, START_NS);
+                for (unsigned i = 0; i < threads; i++)
+                        t[i] = (struct busy){.next_ns = START_NS};
+                for (;;) {
+                        struct busy *x = t;
+                        for (unsigned i = 1; i < threads; i++)
+                                x = t[i].next_ns < x->next_ns ? &t[i] : x;
+                        uint64_t now = x->next_ns;
+                        if (now > START_NS + NS_PER_S)
+                                break;
+                        rate_left(&g.rate, x->n, now);
+                        sum += x->n;
+                        unsigned turn = send_turn(&g);
+                        uint64_t when = rate_when(&g.rate, turn);
+                        x->n = when <= now ? rate_take(&g.rate, turn, now) : 0;
+                        x->next_ns = x->n ? now + (uint64_t)(x->n * frame_ns) : MAX(when, now + 60000);
+                }
+                assert_in_range(sum, (uint64_t)(pps * 0.99), (uint64_t)(pps * 1.002));
+                assert_int_equal(atomic_load(&g.rate.stalls), 0);
+        }
+}
+
+/* All are open, and each turn of 250 is followed by as many RSTs from below, which are charged before the
+ * next. How many frames leave in 10 ms after a stall, the first turn being a part of one. */
+static uint64_t with_rsts(uint32_t follow_ns, unsigned first)
+{
+        struct rate r;
+        uint64_t from = START_NS + NS_PER_S, sum = 0, owed = 0;
+        rate_init(&r, 1e6, START_NS);
+        r.closes_below = true;
+        atomic_store(&r.follow_ns, follow_ns);
+        drain(&r, START_NS);
+        for (uint64_t t = from; t < from + 10 * NS_PER_MS; t += 5000) {
+                unsigned turn = sum ? 250 : first;
+                rate_charge(&r, owed);
+                owed = rate_when(&r, turn) <= t ? rate_take(&r, turn, t) : 0;
+                rate_left(&r, (unsigned)owed, t);
+                sum += 2 * owed;
+        }
+        return sum;
+}
+
+static void rsts_that_follow_have_their_room(void **state)
+{
+        static struct eng g;
+        uint64_t most = 0, without = 0;
+        (void)state;
+        g.n_tx = 1;
+        rate_init(&g.rate, 1e6, START_NS);
+        eng_set_turns(&g);
+        assert_int_equal(send_turn(&g), 500);
+        g.close_share = 0.5;
+        eng_set_turns(&g);
+        assert_int_equal(send_turn(&g), 250);
+        uint32_t follow_ns = atomic_load(&g.rate.follow_ns);
+        for (unsigned first = 25; first <= 250; first += 25) {
+                uint64_t kept = with_rsts(follow_ns, first), not_kept = with_rsts(0, first);
+                most = MAX(most, kept);
+                without = MAX(without, not_kept);
+        }
+        assert_in_range(most, 10000, 11500);
+        assert_true(without > 11500); /* else this shows nothing */
+}
+
+static void what_is_given_back_was_never_taken(void **state)
+{
+        struct rate r;
+        (void)state;
+        rate_init(&r, 1e6, START_NS);
+        drain(&r, START_NS);
+        uint64_t t = START_NS + NS_PER_MS, when = rate_when(&r, 100);
+        assert_int_equal(rate_take(&r, 300, t), 300);
+        rate_give_back(&r, 300);
+        assert_int_equal(atomic_load(&r.in_hand), 0);
+        assert_int_equal(rate_when(&r, 100), when);
+        assert_in_range(of_10ms(&r, START_NS + NS_PER_S), 10000, 11500);
+        rate_set(&r, 0.1); /* what it was when it was taken is not known any more */
+        rate_give_back(&r, 300);
+        assert_int_equal(rate_take(&r, 300, t), 0);
 }
 
 struct share {
@@ -259,6 +395,10 @@ int main(void)
                 cmocka_unit_test(when_is_the_moment_that_take_grants),
                 cmocka_unit_test(what_leaves_late_counts_when_it_leaves),
                 cmocka_unit_test(a_hold_up_is_charged_once),
+                cmocka_unit_test(an_outage_gives_nobody_more),
+                cmocka_unit_test(threads_that_keep_up_are_not_charged),
+                cmocka_unit_test(rsts_that_follow_have_their_room),
+                cmocka_unit_test(what_is_given_back_was_never_taken),
                 cmocka_unit_test(threads_share_one_bucket),
                 cmocka_unit_test(frames_that_leave_late_count_then),
                 cmocka_unit_test(closes_from_below_keep_their_share),
