@@ -113,6 +113,8 @@ static void begin_step(struct auto_rate *a, enum auto_phase phase, double pps, u
 static void hold(struct auto_rate *a, double pps, uint64_t now_ns)
 {
         begin_step(a, AUTO_HOLD, pps, now_ns);
+        if (a->rate_pps < a->hold_pps || a->rate_pps > a->hold_pps)
+                a->held_frames = a->held_s = 0;
         a->hold_pps = a->rate_pps;
         a->look_ns = now_ns + a->look_gap_ns;
         a->said = false;
@@ -489,6 +491,10 @@ static void take_in(struct auto_rate *a, const struct auto_evidence *e, uint64_t
         add(&a->now, &s);
         a->samples += e->canary.kept + e->canary.lost + e->canary.gone;
         a->waited |= e->waited;
+        if (a->phase == AUTO_HOLD && !e->waited) {
+                a->held_frames += s.frames;
+                a->held_s += s.seconds;
+        }
         a->bad_intervals += e->dropped + e->refused > 0;
         a->burst = a->burst * fade + s.prohibited;
         a->burst_frames = a->burst_frames * fade + s.frames;
@@ -545,25 +551,24 @@ bool auto_news(struct auto_rate *a, char *out, size_t cap)
 
 size_t auto_text(const struct auto_rate *a, char *out, size_t cap)
 {
-        int n;
+        char left[48] = "", knee[48] = "";
         double held = a->hold_pps > 0 ? a->hold_pps : a->rate_pps;
+        unsigned long long samples = a->samples;
+        int n;
+        if (a->held_s > 0 && a->held_frames < 0.95 * held * a->held_s)
+                snprintf(left, sizeof(left), " (%.0f left)", a->held_frames / a->held_s);
+        if (a->knee_pps > 0 && a->reason != AUTO_CEILING)
+                snprintf(knee, sizeof(knee), "; the knee is near %.0f", a->knee_pps);
         if (!a->settled_ns)
                 n = snprintf(out, cap,
                              "--rate auto: still searching at %.0f packets/s when the scan ended (%llu "
                              "canaries): %s",
-                             a->rate_pps, (unsigned long long)a->samples, auto_reason_name(a->reason));
-        else if (a->knee_pps > 0 && a->reason != AUTO_CEILING)
-                n = snprintf(out, cap,
-                             "--rate auto: held %.0f packets/s, found in %.0f s with %llu canaries in all; "
-                             "the knee is "
-                             "near %.0f: %s",
-                             held, (double)(a->settled_ns - a->start_ns) / 1e9,
-                             (unsigned long long)a->samples, a->knee_pps, auto_reason_name(a->reason));
+                             a->rate_pps, samples, auto_reason_name(a->reason));
         else
                 n = snprintf(
                         out, cap,
-                        "--rate auto: held %.0f packets/s, found in %.0f s with %llu canaries in all: %s",
-                        held, (double)(a->settled_ns - a->start_ns) / 1e9, (unsigned long long)a->samples,
+                        "--rate auto: held %.0f packets/s%s, found in %.0f s with %llu canaries in all%s: %s",
+                        held, left, (double)(a->settled_ns - a->start_ns) / 1e9, samples, knee,
                         auto_reason_name(a->reason));
         return n < 0 ? 0 : MIN((size_t)n, cap - 1);
 }

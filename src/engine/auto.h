@@ -63,7 +63,8 @@ struct auto_rate {
         uint64_t start_ns, step_ns, judge_from_ns, last_ns; /* a step: begins, is past its transient */
         uint64_t settled_ns;                                /* first HOLD, 0: not yet */
         uint64_t look_ns, look_gap_ns;
-        double hold_pps; /* where to return to when a look finds loss */
+        double hold_pps;            /* where to return to when a look finds loss */
+        double held_frames, held_s; /* what has left at it, when there was something to send */
         struct auto_sums now, base, pending;
         double pending_pps; /* rate of `pending`: clean, and part of the base once the knee is known to be far
                              */
@@ -93,7 +94,8 @@ static inline unsigned auto_step(const struct auto_rate *a)
 double auto_canary_pps(const struct auto_rate *, uint64_t now_ns);
 /* One line for people about a change worth telling since the last call; false: nothing. */
 bool auto_news(struct auto_rate *, char *out, size_t cap);
-/* What was found, for the summary: "held 9300/s, loss begins between …". Returns length. */
+/* What was found, for the summary: "held 9300 packets/s, …", and what left if that was less. Returns length.
+ */
 size_t auto_text(const struct auto_rate *, char *out, size_t cap);
 const char *auto_phase_name(enum auto_phase);
 const char *auto_reason_name(enum auto_reason);

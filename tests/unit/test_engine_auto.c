@@ -500,6 +500,24 @@ static void others_are_not_tried_soon(void **state)
         }
 }
 
+/* A machine that gets slower does not do what was found: that is said. */
+static void what_left_is_told(void **state)
+{
+        const struct net fast = {.machine_pps = 4000, .hit = 0.05}, slow = {.machine_pps = 2000, .hit = 0.05};
+        struct run r;
+        char text[256];
+        (void)state;
+        search(&r, fast, 10000, 60, 1);
+        assert_in_range(auto_text(&r.a, text, sizeof(text)), 1, sizeof(text) - 1);
+        assert_null(strstr(text, " left)"));
+        for (unsigned i = 0; i < 400; i++)
+                interval(&r, &slow);
+        auto_text(&r.a, text, sizeof(text));
+        const char *left = strstr(text, "packets/s (");
+        assert_non_null(left);
+        assert_in_range(strtoul(left + strlen("packets/s ("), NULL, 10), 1900, 3000);
+}
+
 static void frames_that_do_not_leave(void **state)
 {
         struct auto_rate a;
@@ -597,6 +615,7 @@ int main(void)
                 cmocka_unit_test(transients_do_not_count),
                 cmocka_unit_test(prohibited_halves),
                 cmocka_unit_test(others_are_not_tried_soon),
+                cmocka_unit_test(what_left_is_told),
                 cmocka_unit_test(frames_that_do_not_leave),
                 cmocka_unit_test(blackout_stays_low),
                 cmocka_unit_test(blind_stays_low_and_says_so),
