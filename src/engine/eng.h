@@ -53,7 +53,8 @@ void rate_charge_late(struct rate *, uint64_t frames, uint64_t now_ns);
 /* Frames count when they have left: then the clock is moved on to where it would be, had all that are in
  * anybody's hands been taken just now. */
 void rate_left(struct rate *, unsigned frames, uint64_t now_ns);
-void rate_give_back(struct rate *, unsigned frames);      /* these do not leave at all */
+void rate_left_reply(struct rate *, unsigned frames, uint64_t now_ns); /* no stall, as rate_take_reply */
+void rate_give_back(struct rate *, unsigned frames);                   /* these do not leave at all */
 uint64_t rate_when(const struct rate *, unsigned frames); /* monotonic time at which so many may leave */
 void rate_restart(struct rate *, uint64_t now_ns);        /* after a pause of our own: not a stall */
 

@@ -108,23 +108,33 @@ void rate_charge_late(struct rate *r, uint64_t frames, uint64_t now_ns)
                                                         memory_order_relaxed));
 }
 
-void rate_left(struct rate *r, unsigned frames, uint64_t now_ns)
+/* What has left stops to be in hand after the clock has moved: until then others count it too, rather than
+ * nobody. */
+static void left(struct rate *r, unsigned frames, uint64_t now_ns, bool eager)
 {
-        if (!frames)
-                return;
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
         uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per);
-        uint64_t held = atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_relaxed);
         uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
-        uint64_t to = (now > lag ? now - lag : 0) + held * per;
-        while (due < to) {
-                if (!atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
-                                                           memory_order_relaxed))
-                        continue;
+        uint64_t held = atomic_load_explicit(&r->in_hand, memory_order_relaxed);
+        uint64_t to = frames ? (now > lag ? now - lag : 0) + held * per : 0;
+        while (due < to && !atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
+                                                                  memory_order_relaxed))
+                ;
+        if (due < to && eager) {
                 atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
                 atomic_fetch_add_explicit(&r->stall_ns, (to - due) / FRACTION, memory_order_relaxed);
-                return;
         }
+        atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_release);
+}
+
+void rate_left(struct rate *r, unsigned frames, uint64_t now_ns)
+{
+        left(r, frames, now_ns, true);
+}
+
+void rate_left_reply(struct rate *r, unsigned frames, uint64_t now_ns)
+{
+        left(r, frames, now_ns, false);
 }
 
 void rate_give_back(struct rate *r, unsigned frames)

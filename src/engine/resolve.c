@@ -166,7 +166,7 @@ void eng_ask_neighbours(struct eng *g, uint64_t now_ns)
                 g->n_asks = io_neigh_due(g->neigh, now_ns, g->asks, ARRAY_LEN(g->asks));
         while (done < g->n_asks && rate_take_reply(&g->rate, 1, clock_mono_ns()))
                 ask_one(g, &g->asks[done++]);
-        rate_left(&g->rate, done, clock_mono_ns());
+        rate_left_reply(&g->rate, done, clock_mono_ns());
         memmove(g->asks, g->asks + done, (g->n_asks - done) * sizeof(*g->asks));
         g->n_asks -= done;
         if (!had != !g->n_asks)

@@ -166,7 +166,7 @@ static void kick(struct rx *r)
                         rate_charge_late(&r->g->rate, r->waiting[d] - s.tx_waiting, now);
                 r->waiting[d] = s.tx_waiting;
         }
-        rate_left(&r->g->rate, r->handed, clock_mono_ns());
+        rate_left_reply(&r->g->rate, r->handed, clock_mono_ns());
         r->handed = 0;
 }
 
@@ -178,14 +178,20 @@ static void begin_round(struct rx *r)
         r->due = r->burst <= ENG_BATCH || r->turn_ns - r->gathered_ns >= GATHER_NS;
 }
 
+/* Kept, they would come on top of a later window. */
+static void give_turns_back(struct rx *r)
+{
+        if (r->turns)
+                rate_give_back(&r->g->rate, r->turns);
+        r->turns = 0;
+}
+
 static void end_round(struct rx *r, bool sent)
 {
         if (sent && r->due)
                 r->gathered_ns = r->turn_ns;
         r->lacking &= r->n || (r->talk && talk_waiting(r->talk));
-        if (r->turns) /* kept, they would come on top of a later window */
-                rate_give_back(&r->g->rate, r->turns);
-        r->turns = 0;
+        give_turns_back(r);
 }
 
 static bool worth_a_kick(const struct rx *r, unsigned n, unsigned few)
@@ -673,7 +679,9 @@ static void say_goodbye(struct rx *r)
                 more = talk_hang_up(r->talk);
                 send_replies(r, true);
                 send_segments(r);
-                if (!r->turns || r->stuck || r->n)
+                bool wait = !r->turns || r->stuck || r->n;
+                give_turns_back(r);
+                if (wait)
                         clock_sleep_until(r->turn_ns + NS_PER_MS / 10);
         }
 }
@@ -712,6 +720,7 @@ void *rx_thread(void *arg)
                 atomic_store(&r.g->stop, STOP_FAILED);
         }
         send_last_replies(&r);
+        give_turns_back(&r);
         if (r.talk)
                 say_goodbye(&r);
         talk_free(r.talk);

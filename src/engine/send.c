@@ -110,24 +110,33 @@ void send_route(struct sender *s, struct routed *r, bool retry)
 
 /* ---- handing in, and out ---- */
 
+void send_let_go(struct sender *s)
+{
+        rate_left(&s->g->rate, s->n_taken, clock_mono_ns());
+        s->n_taken = 0;
+}
+
 /* Kicks until all that was handed in has left. A full ring empties in microseconds, so at first it asks again
  * at once; when nothing moves it sleeps in between. Returns how many are left because the scan is being
  * stopped. */
-static unsigned kick_out(const struct eng *g, struct io *io)
+static unsigned kick_out(struct sender *s, struct io *io)
 {
-        struct io_stats s = {0};
+        const struct eng *g = s->g;
+        struct io_stats st = {0};
         uint64_t waiting = 0, since_ns = 0;
         for (;;) {
                 io_tx_kick(io);
-                io->ops->stats(io->st, &s);
-                if (!s.tx_waiting || send_stopping(g))
-                        return (unsigned)s.tx_waiting;
+                io->ops->stats(io->st, &st);
+                if (!st.tx_waiting || send_stopping(g))
+                        return (unsigned)st.tx_waiting;
                 uint64_t now = clock_mono_ns();
-                if (s.tx_waiting != waiting)
+                if (st.tx_waiting != waiting)
                         since_ns = now;
-                waiting = s.tx_waiting;
-                if (now - since_ns > FULL_NS)
+                waiting = st.tx_waiting;
+                if (now - since_ns > FULL_NS) {
+                        send_let_go(s); /* others should not wait for an outage of this link */
                         clock_sleep_until(now + REST_NS);
+                }
         }
 }
 
@@ -138,7 +147,7 @@ static bool flush_dev(struct sender *s, unsigned dev)
         if (!n)
                 return true;
         uint64_t began = clock_mono_ns();
-        unsigned left = kick_out(g, &g->devs[dev].tx[s->id]);
+        unsigned left = kick_out(s, &g->devs[dev].tx[s->id]);
         uint64_t now = clock_mono_ns();
         s->handed[dev] = 0;
         s->n_handed -= n;
@@ -146,8 +155,11 @@ static bool flush_dev(struct sender *s, unsigned dev)
         COUNT(s->count->probes, n - MIN(n, left));
         if (now - began > PAUSE_NS)
                 rate_restart(&g->rate, now);
-        rate_left(&g->rate, n, now);
-        s->n_taken -= n;
+        unsigned held = MIN(n, s->n_taken);
+        rate_left(&g->rate, held, now);
+        if (n > held)
+                rate_charge_late(&g->rate, n - held, now);
+        s->n_taken -= held;
         return left == 0;
 }
 
@@ -157,12 +169,6 @@ bool send_flush(struct sender *s)
         for (unsigned d = 0; s->n_handed && d < s->g->n_devs; d++)
                 all &= flush_dev(s, d);
         return all;
-}
-
-void send_end(struct sender *s)
-{
-        rate_left(&s->g->rate, s->n_taken, clock_mono_ns());
-        s->n_taken = 0;
 }
 
 unsigned send_turn(const struct eng *g)
@@ -203,7 +209,7 @@ static bool hand_in(struct sender *s, uint16_t id, const struct patch *p, unsign
                 if ((!got || s->handed[path->dev] >= worth) && !flush_dev(s, path->dev))
                         return false;
                 /* full of what a round before left when it was cut off, or of what the kernel still has */
-                if (!got && (kick_out(s->g, io) || send_stopping(s->g)))
+                if (!got && (kick_out(s, io) || send_stopping(s->g)))
                         return false;
         }
         return true;

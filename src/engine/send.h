@@ -24,7 +24,7 @@ struct sender {
         struct counters *count;
         unsigned handed[ENG_DEVS_MAX]; /* handed in, not yet seen to leave */
         unsigned n_handed;
-        unsigned n_taken; /* had their turn, not yet seen to leave */
+        unsigned n_taken; /* in hand (rate.c) */
         bool urgent;      /* a turn is not gathered: what may leave is sent at once */
         /* the thread's own: what waits for its next hop's MAC, and what to do while probes are paused */
         void (*park)(void *owner, const struct target *, uint64_t pos, uint16_t path);
@@ -45,6 +45,6 @@ bool send_targets(struct sender *, const struct routed *);
 unsigned send_turn(const struct eng *);
 /* All that was handed in has left. False: not all, for the scan is being stopped. */
 bool send_flush(struct sender *);
-/* The thread ends: what it was cut off with is no longer in its hands. */
-void send_end(struct sender *);
+/* What does not leave for now is no longer in hand: it counts when it leaves, if it does. */
+void send_let_go(struct sender *);
 #endif

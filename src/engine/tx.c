@@ -297,6 +297,7 @@ static void run(struct tx *t)
                 if (!due_retry(t, now) && !new_block(t) && !moved)
                         wait_until(t, MAX(blocks_next_due(&t->blocks, now + 2 * NS_PER_MS), now + NAP_NS));
         }
+        send_let_go(&t->send); /* of what a stop has cut off */
         atomic_fetch_sub(&g->tx_running, 1);
         /* What was sent last is owed until its horizon is over; the main thread ends the wait. */
         while (!atomic_load(&g->tx_quit)) {
@@ -330,7 +331,7 @@ void *tx_thread(void *arg)
         }
         if (t && t->parked && !blocks_init(&t->blocks, g, a->id)) {
                 run(t);
-                send_end(&t->send);
+                send_let_go(&t->send);
         } else {
                 atomic_store(&g->stop, STOP_FAILED);
                 atomic_fetch_sub(&g->tx_running, 1);

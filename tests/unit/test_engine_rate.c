@@ -289,9 +289,27 @@ static void what_is_given_back_was_never_taken(void **state)
         assert_int_equal(atomic_load(&r.in_hand), 0);
         assert_int_equal(rate_when(&r, 100), when);
         assert_in_range(of_10ms(&r, START_NS + NS_PER_S), 10000, 11500);
-        rate_set(&r, 0.1); /* what it was when it was taken is not known any more */
+        assert_int_equal(rate_take(&r, 300, t + 2 * NS_PER_S), 300);
+        rate_set(&r, 0.1); /* what a frame took when it was taken is not known any more */
         rate_give_back(&r, 300);
-        assert_int_equal(rate_take(&r, 300, t), 0);
+        assert_int_equal(atomic_load(&r.in_hand), 0);
+        assert_int_equal(rate_take(&r, 300, t + 60 * NS_PER_S), 1);
+}
+
+static void replies_are_no_stall(void **state)
+{
+        struct rate r;
+        uint64_t late = START_NS + NS_PER_S;
+        (void)state;
+        rate_init(&r, 1e6, START_NS);
+        for (unsigned i = 0; i < 100; i++, late += NS_PER_S) {
+                assert_int_equal(rate_take_reply(&r, 500, late), 500);
+                rate_left_reply(&r, 500, late + 300000);
+        }
+        assert_int_equal(atomic_load(&r.stalls), 0);
+        late -= NS_PER_S;
+        assert_int_equal(rate_take(&r, 5000, late + 300000),
+                         1400 + 1 - 500); /* as if they had left together */
 }
 
 struct share {
@@ -399,6 +417,7 @@ int main(void)
                 cmocka_unit_test(threads_that_keep_up_are_not_charged),
                 cmocka_unit_test(rsts_that_follow_have_their_room),
                 cmocka_unit_test(what_is_given_back_was_never_taken),
+                cmocka_unit_test(replies_are_no_stall),
                 cmocka_unit_test(threads_share_one_bucket),
                 cmocka_unit_test(frames_that_leave_late_count_then),
                 cmocka_unit_test(closes_from_below_keep_their_share),
