@@ -227,7 +227,8 @@ static void send_until(struct tx_bench *b, unsigned burst, uint64_t end_ns)
                 unsigned may = b->limited ? rate_take(&b->rate, burst, now) : burst;
                 if (may) {
                         send_burst(b, may);
-                        rate_left(&b->rate, b->limited ? may : 0, clock_mono_ns());
+                        if (b->limited)
+                                rate_left(&b->rate, may, clock_mono_ns());
                 } else {
                         clock_sleep_until(MIN(rate_when(&b->rate, burst), end_ns));
                 }

@@ -50,6 +50,7 @@ unsigned rate_take_reply(struct rate *, unsigned want, uint64_t now_ns);
 void rate_charge(struct rate *, uint64_t frames); /* these have left below us already */
 /* These leave only now, long after their turn: they count in this window. */
 void rate_charge_late(struct rate *, uint64_t frames, uint64_t now_ns);
+void rate_charge_late_reply(struct rate *, uint64_t frames, uint64_t now_ns); /* no stall */
 /* Frames count when they have left: then the clock is moved on to where it would be, had all that are in
  * anybody's hands been taken just now. */
 void rate_left(struct rate *, unsigned frames, uint64_t now_ns);

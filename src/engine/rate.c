@@ -57,6 +57,12 @@ static uint64_t room(const struct rate *r, uint64_t per)
         return per + slack - MAX(follow * FRACTION, r->closes_below ? MIN(per, NS_PER_MS * FRACTION) : 0);
 }
 
+static void note_stall(struct rate *r, uint64_t lost)
+{
+        atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&r->stall_ns, lost / FRACTION, memory_order_relaxed);
+}
+
 static unsigned take(struct rate *r, unsigned want, uint64_t now_ns, bool eager)
 {
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
@@ -72,11 +78,8 @@ static unsigned take(struct rate *r, unsigned want, uint64_t now_ns, bool eager)
                                                            memory_order_relaxed, memory_order_relaxed))
                         continue;
                 atomic_fetch_add_explicit(&r->in_hand, n, memory_order_relaxed);
-                if (from != due && eager) {
-                        atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
-                        atomic_fetch_add_explicit(&r->stall_ns, (from - due) / FRACTION,
-                                                  memory_order_relaxed);
-                }
+                if (from != due && eager)
+                        note_stall(r, from - due);
                 return n;
         }
 }
@@ -97,15 +100,29 @@ void rate_charge(struct rate *r, uint64_t frames)
         atomic_fetch_add_explicit(&r->due, frames * per, memory_order_relaxed);
 }
 
-void rate_charge_late(struct rate *r, uint64_t frames, uint64_t now_ns)
+/* What others have in hand may leave in the same moment. */
+static void charge_late(struct rate *r, uint64_t frames, uint64_t now_ns, bool eager)
 {
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
-        uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per), to;
+        uint64_t now = (now_ns - r->epoch_ns) * FRACTION, lag = room(r, per);
+        uint64_t held = atomic_load_explicit(&r->in_hand, memory_order_relaxed);
         uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
-        do {
-                to = MAX(due, now > lag ? now - lag : 0) + frames * per;
-        } while (!atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
-                                                        memory_order_relaxed));
+        uint64_t least = (now > lag ? now - lag : 0) + held * per;
+        while (!atomic_compare_exchange_weak_explicit(&r->due, &due, MAX(due, least) + frames * per,
+                                                      memory_order_relaxed, memory_order_relaxed))
+                ;
+        if (due < least && eager)
+                note_stall(r, least - due);
+}
+
+void rate_charge_late(struct rate *r, uint64_t frames, uint64_t now_ns)
+{
+        charge_late(r, frames, now_ns, true);
+}
+
+void rate_charge_late_reply(struct rate *r, uint64_t frames, uint64_t now_ns)
+{
+        charge_late(r, frames, now_ns, false);
 }
 
 /* What has left stops to be in hand after the clock has moved: until then others count it too, rather than
@@ -120,10 +137,8 @@ static void left(struct rate *r, unsigned frames, uint64_t now_ns, bool eager)
         while (due < to && !atomic_compare_exchange_weak_explicit(&r->due, &due, to, memory_order_relaxed,
                                                                   memory_order_relaxed))
                 ;
-        if (due < to && eager) {
-                atomic_fetch_add_explicit(&r->stalls, 1, memory_order_relaxed);
-                atomic_fetch_add_explicit(&r->stall_ns, (to - due) / FRACTION, memory_order_relaxed);
-        }
+        if (due < to && eager)
+                note_stall(r, to - due);
         atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_release);
 }
 
@@ -141,10 +156,10 @@ void rate_give_back(struct rate *r, unsigned frames)
 {
         uint64_t per = atomic_load_explicit(&r->per_frame, memory_order_relaxed);
         uint64_t due = atomic_load_explicit(&r->due, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_relaxed);
         while (!atomic_compare_exchange_weak_explicit(&r->due, &due, due - MIN(due, frames * per),
                                                       memory_order_relaxed, memory_order_relaxed))
                 ;
+        atomic_fetch_sub_explicit(&r->in_hand, frames, memory_order_release);
 }
 
 uint64_t rate_when(const struct rate *r, unsigned frames)

@@ -163,7 +163,7 @@ static void kick(struct rx *r)
                 if (!(was >> d & 1))
                         r->stuck_ns[d] = now;
                 else if (now - r->stuck_ns[d] > FULL_NS && s.tx_waiting < r->waiting[d])
-                        rate_charge_late(&r->g->rate, r->waiting[d] - s.tx_waiting, now);
+                        rate_charge_late_reply(&r->g->rate, r->waiting[d] - s.tx_waiting, now);
                 r->waiting[d] = s.tx_waiting;
         }
         rate_left_reply(&r->g->rate, r->handed, clock_mono_ns());

@@ -403,6 +403,29 @@ static void frames_that_leave_late_count_then(void **state)
         assert_in_range(sum, 2950, 3450); /* 1.15 of 10 ms */
 }
 
+/* A link takes nothing for 30 ms: that is a stall. What another thread has in hand leaves at the same time.
+ */
+static void frames_that_leave_late_know_of_others(void **state)
+{
+        struct rate r;
+        uint64_t t = START_NS + NS_PER_S;
+        (void)state;
+        rate_init(&r, 1e6, START_NS);
+        drain(&r, t);
+        t += 30 * NS_PER_MS;
+        assert_int_equal(rate_take_reply(&r, 250, t), 250);
+        rate_charge_late(&r, 250, t);
+        rate_left(&r, 250, t);
+        assert_in_range(500 + of_10ms(&r, t), 10000, 11500);
+        rate_restart(&r, t);
+        uint64_t before_ns = atomic_load(&r.stall_ns);
+        rate_charge_late(&r, 250, t + 30 * NS_PER_MS);
+        assert_in_range(atomic_load(&r.stall_ns) - before_ns, 18 * NS_PER_MS,
+                        19 * NS_PER_MS); /* since of_10ms */
+        rate_charge_late_reply(&r, 250, t + 60 * NS_PER_MS);
+        assert_in_range(atomic_load(&r.stall_ns) - before_ns, 18 * NS_PER_MS, 19 * NS_PER_MS);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -420,6 +443,7 @@ int main(void)
                 cmocka_unit_test(replies_are_no_stall),
                 cmocka_unit_test(threads_share_one_bucket),
                 cmocka_unit_test(frames_that_leave_late_count_then),
+                cmocka_unit_test(frames_that_leave_late_know_of_others),
                 cmocka_unit_test(closes_from_below_keep_their_share),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
